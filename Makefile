@@ -1,0 +1,53 @@
+# Every target sets up what it needs: Debian with Python 3.11 (headers and venv), gcc, cmake,
+# make and git is enough, and an ordinary user may run all of it.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/setup.stamp
+NATIVE := $(shell find native/include native/src native/python -type f 2>/dev/null) native/CMakeLists.txt
+NATIVE_STYLED := $(shell find native -name '*.[ch]' 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup native demo test bench prove lint
+
+help:    ## list the targets (this is the default)
+	@awk -F ' *## ' '/^[a-z]+: .*## / {split($$1, t, ":"); printf "make %-8s %s\n", t[1], $$2}' Makefile
+
+setup: $(STAMP)    ## make .venv with everything in it and build the C core; again only when they changed
+
+native: $(STAMP)    ## the same under the name for those who changed C code: what changed is compiled
+
+demo: $(STAMP)    ## stream real flights through a group, kill it, restore it, compare to the last bit
+	$(BIN)/mmsnap demo
+
+test: $(STAMP)    ## the C core under sanitizers, then every quick test
+	cmake -S native -B build/sanitize -DMMSNAP_SANITIZE=ON -DMMSNAP_WERROR=ON --log-level=WARNING
+	cmake --build build/sanitize --parallel $(shell nproc)
+	ctest --test-dir build/sanitize --output-on-failure --no-tests=error
+	$(BIN)/python -m pytest --ignore=tests/prove
+
+prove: $(STAMP)    ## the long searches: random kills and random orders by the thousand (minutes)
+	$(BIN)/python -m pytest tests/prove --timeout=3600
+
+bench: $(STAMP)    ## time a checkpoint's pause and a restore beside fork, np.save, pickle and np.load
+	$(BIN)/python benchmarks/memory.py --json build/memory.json --plot build/memory.png
+
+lint: $(STAMP)    ## style, types and layers, in Python and C
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/clang-format --dry-run -Werror $(NATIVE_STYLED)
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mmsnap needs Python 3.11 or newer: make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+
+# The build's own tools come first, because building in this environment, rather than in a fresh one
+# each time, is what lets CMake compile only what changed.
+$(STAMP): pyproject.toml constraints.txt $(NATIVE) | $(BIN)/python
+	@mkdir -p build
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt scikit-build-core cffi
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
+	@touch $@
