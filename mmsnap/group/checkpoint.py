@@ -1,0 +1,129 @@
+"""A checkpoint of a group at one cut.
+
+begin all, quiesce all, cut all, resume all, seal all, commit. Until the catalog
+has recorded it, anything that goes wrong aborts it for everybody; a member that
+dies after its Sealed does not, for its log is complete without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from mmsnap.group.budgets import DEFAULT_BUDGETS, Budgets
+from mmsnap.group.effects import Cause, Effect, Failure, Figures, Send
+from mmsnap.group.messages import (
+    Abort,
+    Begin,
+    Commit,
+    Cut,
+    CutDone,
+    EpochReport,
+    Held,
+    Kind,
+    Order,
+    Quiesce,
+    Ready,
+    Renew,
+    Resume,
+    Sealed,
+)
+from mmsnap.group.operation import Operation, Step
+
+
+class CheckpointOperation(Operation):
+    """One group checkpoint; Decide means: record it with `figures` in the catalog."""
+
+    def __init__(
+        self,
+        epoch: int,
+        members: Iterable[str],
+        *,
+        name: str,
+        automatic: bool = False,
+        max_pause_ns: int = 0,
+        budgets: Budgets = DEFAULT_BUDGETS,
+    ) -> None:
+        super().__init__(
+            epoch,
+            members,
+            orders=_orders(epoch, name, automatic, max_pause_ns, budgets),
+            steps=(
+                Step(Kind.BEGIN, Ready, budgets.begin_ns, held=False),
+                Step(Kind.QUIESCE, Held, budgets.quiesce_ns + budgets.answer_ns, held=True),
+                Step(Kind.CUT, CutDone, budgets.cut_ns, held=True),
+                Step(Kind.RESUME, Sealed, budgets.seal_ns, held=False),
+            ),
+            decide_after=3,
+            budgets=budgets,
+            max_pause_ns=max_pause_ns,
+        )
+        self.name = name
+        self._held: dict[str, Held] = {}
+        self._held_at_ns: dict[str, int] = {}
+        self._sealed: dict[str, Sealed] = {}
+
+    @property
+    def figures(self) -> Mapping[str, Figures]:
+        """Of every member that sealed its log."""
+        return self._figures()
+
+    def _note(self, member: str, report: EpochReport, now_ns: int) -> None:
+        if isinstance(report, Held):
+            self._held[member] = report
+            self._held_at_ns[member] = now_ns
+        elif isinstance(report, Sealed):
+            self._sealed[member] = report
+
+    def _when_answered(self, now_ns: int) -> list[Effect]:
+        if not self._awaited and self._at == self._decide_after and self.max_pause_ns:
+            slow = tuple(m for m, s in self._sealed.items() if s.pause_ns > self.max_pause_ns)
+            if slow:
+                return self._stumble(Failure(Cause.PAUSE, slow, self.step), now_ns)
+        return super()._when_answered(now_ns)
+
+    def _accepted(self, now_ns: int) -> list[Effect]:
+        effects = self._finish(now_ns, None)
+        if not self._present:
+            return effects
+        return [Send(Kind.COMMIT, self._everybody()), *effects]
+
+    def _stumble(self, failure: Failure, now_ns: int) -> list[Effect]:
+        # Once the catalog is asked only its answer counts: it may have recorded it already.
+        return [] if self._deciding else self._finish(now_ns, failure)
+
+    def _lost(self, member: str, now_ns: int) -> list[Effect]:
+        if member in self._sealed:
+            return []
+        return self._stumble(Failure(Cause.LOST, (member,), self.step), now_ns)
+
+    def _figures(self) -> Mapping[str, Figures]:
+        first_ns = min(self._held_at_ns.values(), default=0)
+        return {
+            member: Figures(
+                pause_ns=sealed.pause_ns,
+                waited_ns=self._held[member].waited_ns,
+                hook_ns=sealed.hook_ns,
+                skew_ns=self._held_at_ns[member] - first_ns,
+                pages=sealed.pages,
+                size_bytes=sealed.size_bytes,
+                crash_only=sealed.crash_only,
+            )
+            for member, sealed in self._sealed.items()
+        }
+
+
+def _orders(
+    epoch: int, name: str, automatic: bool, max_pause_ns: int, budgets: Budgets
+) -> Mapping[Kind, Order]:
+    update_timeout_ns = budgets.quiesce_ns
+    if max_pause_ns:
+        update_timeout_ns = min(update_timeout_ns, max_pause_ns)
+    return {
+        Kind.BEGIN: Begin(epoch, name, automatic, budgets.hooks_ns),
+        Kind.QUIESCE: Quiesce(epoch, budgets.lease_ns, update_timeout_ns),
+        Kind.CUT: Cut(epoch, budgets.lease_ns, max_pause_ns),
+        Kind.RENEW: Renew(epoch, budgets.lease_ns),
+        Kind.RESUME: Resume(epoch),
+        Kind.COMMIT: Commit(epoch),
+        Kind.ABORT: Abort(epoch),
+    }
