@@ -8,11 +8,13 @@ socket and by which clock, is mmsnap.node's matter; so is which groups exist.
 from mmsnap.group.budgets import DEFAULT_BUDGETS, Budgets
 from mmsnap.group.checkpoint import CheckpointOperation
 from mmsnap.group.effects import Cause, Decide, Effect, Expel, Failure, Figures, Finished, Send
+from mmsnap.group.messages import EMPTY_EPOCH
 from mmsnap.group.operation import Operation
 from mmsnap.group.restore import RestoreOperation
 
 __all__ = [
     "DEFAULT_BUDGETS",
+    "EMPTY_EPOCH",
     "Budgets",
     "Cause",
     "CheckpointOperation",

@@ -10,6 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
+
+# Where a checkpoint's epoch is asked for: none, an empty region (MM_EPOCH_NONE).
+EMPTY_EPOCH: Final = 2**64 - 1
 
 
 class Kind(IntEnum):

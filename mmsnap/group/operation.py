@@ -31,8 +31,8 @@ class Step:
 class Operation(ABC):
     """One operation on a group, from its first order to its result.
 
-    `orders` has every order that it can give, so that a driver can encode them
-    before anybody is held.
+    `kinds` and `order` tell every order that it can give, so that a driver can
+    encode them before anybody is held.
     """
 
     def __init__(
@@ -48,10 +48,11 @@ class Operation(ABC):
     ) -> None:
         self.epoch = epoch
         self.members = tuple(members)
-        self.orders = orders
+        self.kinds = tuple(orders)
         self.finished: Finished | None = None
         self.decided = False
         self.max_pause_ns = max_pause_ns
+        self._orders = orders
         self._steps = steps
         self._decide_after = decide_after
         self._budgets = budgets
@@ -116,6 +117,10 @@ class Operation(ABC):
         return self._accepted(now_ns)
 
     # ---- what a driver asks ----
+
+    def order(self, kind: Kind, member: str) -> Order:
+        """What `member` is sent when an effect says to send `kind`."""
+        return self._orders[kind]
 
     @property
     def deadline_ns(self) -> int | None:

@@ -13,11 +13,13 @@ from collections.abc import Iterable, Mapping
 from mmsnap.group.budgets import DEFAULT_BUDGETS, Budgets
 from mmsnap.group.effects import Cause, Effect, Expel, Failure, Figures
 from mmsnap.group.messages import (
+    EMPTY_EPOCH,
     Abort,
     Done,
     EpochReport,
     Held,
     Kind,
+    Order,
     Quiesce,
     Renew,
     Restore,
@@ -31,6 +33,7 @@ class RestoreOperation(Operation):
     """One restore of a group; Decide means: make `target` the group's head in the catalog.
 
     `epoch` numbers the operation itself; it must be new, as for a checkpoint.
+    Members that are no part of the checkpoint (`absent`) show an empty region.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class RestoreOperation(Operation):
         members: Iterable[str],
         *,
         target: int,
+        absent: Iterable[str] = (),
         budgets: Budgets = DEFAULT_BUDGETS,
     ) -> None:
         super().__init__(
@@ -60,7 +64,14 @@ class RestoreOperation(Operation):
             budgets=budgets,
         )
         self.target = target
+        self._absent = frozenset(absent)
+        self._emptied = Restore(epoch, budgets.lease_ns, EMPTY_EPOCH)
         self.expelled: dict[str, str] = {}  # member to the reason
+
+    def order(self, kind: Kind, member: str) -> Order:
+        if kind is Kind.RESTORE and member in self._absent:
+            return self._emptied
+        return super().order(kind, member)
 
     def _answers(self, report: EpochReport) -> bool:
         if isinstance(report, Done) and report.order != Kind.RESTORE:

@@ -5,7 +5,7 @@ Every world is made from a seed; a failure names it, and replays from it.
 
 import pytest
 
-from mmsnap.group import Cause, CheckpointOperation, RestoreOperation
+from mmsnap.group import EMPTY_EPOCH, Cause, CheckpointOperation, RestoreOperation
 from tests.group.invariants import judge_checkpoint, judge_restore
 from tests.group.world import BUDGETS, Trouble, World
 
@@ -132,3 +132,10 @@ def test_group_without_members_is_refused() -> None:
     assert operation.finished is not None
     assert operation.finished.failure is not None
     assert operation.finished.failure.cause is Cause.EMPTY
+
+
+def test_member_that_is_no_part_of_the_checkpoint_becomes_empty() -> None:
+    world = World(1, size=3, trouble=CALM)
+    operation = RestoreOperation(9, world.members, target=4, absent=["m2"], budgets=BUDGETS)
+    world.run(operation)
+    assert [m.restored for m in world.members.values()] == [4, 4, EMPTY_EPOCH]

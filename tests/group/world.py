@@ -195,8 +195,8 @@ class World:
         for effect in effects:
             match effect:
                 case Send(kind, members):
-                    order = self.operation.orders[kind]
                     for name in members:
+                        order = self.operation.order(kind, name)
                         self.carry(lambda n=name, o=order: self.deliver(n, o))
                 case Decide():
                     self.after(self.random.randrange(1, 60), self.decide)

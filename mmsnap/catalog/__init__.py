@@ -1,0 +1,26 @@
+"""Which groups, members and group checkpoints exist: one SQLite file in the pool.
+
+The commit of a group checkpoint and a move of a group's head are one
+transaction each; what is not in here was aborted. The bytes themselves, and the
+checkpoints of embedded pools, are mmsnap.memory's.
+"""
+
+from mmsnap.catalog.catalog import Catalog
+from mmsnap.catalog.records import (
+    GroupCheckpoint,
+    GroupRecord,
+    MemberFigures,
+    MemberRecord,
+    MemberState,
+    OnLoss,
+)
+
+__all__ = [
+    "Catalog",
+    "GroupCheckpoint",
+    "GroupRecord",
+    "MemberFigures",
+    "MemberRecord",
+    "MemberState",
+    "OnLoss",
+]

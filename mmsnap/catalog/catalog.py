@@ -1,0 +1,322 @@
+"""The catalog itself: reading and changing the tables of `schema`.
+
+Every method that changes something is one transaction, on the medium when it
+returns. One process writes (the service, which holds the pool's lock), one
+thread at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mmsnap.catalog.records import (
+    GroupCheckpoint,
+    GroupRecord,
+    MemberFigures,
+    MemberRecord,
+    MemberState,
+    OnLoss,
+)
+from mmsnap.catalog.schema import connect
+from mmsnap.errors import CorruptionError, FencedError, InUseError, NotFoundError
+
+
+class Catalog:
+    """The groups of one pool, their members and their checkpoints."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._sql = connect(path)
+        except sqlite3.DatabaseError as error:
+            raise CorruptionError(
+                f"the catalog {path} can not be read: {error}",
+                subject=str(path),
+                hint="move the file away: the regions stay, their group checkpoints are unknown",
+            ) from error
+
+    def close(self) -> None:
+        self._sql.close()
+
+    # ---- groups ----
+
+    def groups(self) -> list[GroupRecord]:
+        """All groups, by name."""
+        return [
+            GroupRecord(*row) for row in self._sql.execute("SELECT * FROM groups ORDER BY name")
+        ]
+
+    def group(self, name: str) -> GroupRecord:
+        """One group; NotFoundError."""
+        row = self._sql.execute("SELECT * FROM groups WHERE name = ?", (name,)).fetchone()
+        if row is None:
+            raise NotFoundError(
+                f"there is no group {name}",
+                subject=name,
+                hint="a group begins with its first member; mmsnap ps lists them",
+            )
+        return GroupRecord(*row)
+
+    def next_epoch(self, group: str) -> int:
+        """A number that no operation of the group ever had, and none will have."""
+        with self._transaction():
+            epoch = self.group(group).next_epoch
+            self._sql.execute("UPDATE groups SET next_epoch = ? WHERE name = ?", (epoch + 1, group))
+        return epoch
+
+    def set_head(self, group: str, target: int, operation_epoch: int) -> None:
+        """Move the group's head to its checkpoint `target`: the commit point of a restore.
+
+        Raises:
+            NotFoundError: there is no such checkpoint.
+            FencedError: a later operation was recorded before.
+        """
+        with self._transaction():
+            self._fence(group, operation_epoch)
+            self._require(group, target)
+            self._sql.execute(
+                "UPDATE groups SET head_epoch = ?, restore_epoch = ? WHERE name = ?",
+                (target, operation_epoch, group),
+            )
+
+    # ---- members ----
+
+    def members(self, group: str | None = None) -> list[MemberRecord]:
+        """The members of a group, or of all groups, by name."""
+        rows = self._sql.execute(
+            "SELECT * FROM members WHERE ? IS NULL OR group_name = ? ORDER BY group_name, name",
+            (group, group),
+        )
+        return [
+            MemberRecord(row[0], row[1], OnLoss(row[2]), MemberState(row[3]), row[4])
+            for row in rows
+        ]
+
+    def put_member(self, member: MemberRecord) -> None:
+        """Add a member or change it; makes the group if it is the first."""
+        with self._transaction():
+            self._sql.execute(
+                "INSERT INTO groups VALUES (?, NULL, 1, 0) ON CONFLICT DO NOTHING", (member.group,)
+            )
+            self._sql.execute(
+                "INSERT OR REPLACE INTO members VALUES (?, ?, ?, ?, ?)",
+                (
+                    member.group,
+                    member.name,
+                    member.on_loss.value,
+                    member.state.value,
+                    member.size_bytes,
+                ),
+            )
+
+    def set_member_state(self, group: str, name: str, state: MemberState) -> None:
+        """Note what was heard of a member; one that is not listed stays so."""
+        with self._transaction():
+            self._sql.execute(
+                "UPDATE members SET state = ? WHERE group_name = ? AND name = ?",
+                (state.value, group, name),
+            )
+
+    def drop_member(self, group: str, name: str) -> None:
+        """The group goes on without it; its part of older checkpoints stays."""
+        with self._transaction():
+            self._sql.execute(
+                "DELETE FROM members WHERE group_name = ? AND name = ?", (group, name)
+            )
+
+    # ---- checkpoints ----
+
+    def commit(self, checkpoint: GroupCheckpoint) -> None:
+        """The commit of a group checkpoint: it exists, and is the head, or neither.
+
+        Raises:
+            FencedError: a later operation was recorded before.
+            InUseError: the name is taken.
+        """
+        with self._transaction():
+            self._fence(checkpoint.group, checkpoint.epoch)
+            self._insert(checkpoint)
+            self._sql.execute(
+                "UPDATE groups SET head_epoch = ? WHERE name = ?",
+                (checkpoint.epoch, checkpoint.group),
+            )
+
+    def checkpoints(self, group: str | None = None) -> list[GroupCheckpoint]:
+        """Those of a group, or of all groups, ascending by epoch."""
+        rows = self._sql.execute(
+            "SELECT * FROM checkpoints WHERE ? IS NULL OR group_name = ? "
+            "ORDER BY group_name, epoch",
+            (group, group),
+        ).fetchall()
+        figures: dict[tuple[str, int], list[MemberFigures]] = {}
+        for row in self._sql.execute(
+            "SELECT * FROM figures WHERE ? IS NULL OR group_name = ? ORDER BY member",
+            (group, group),
+        ):
+            figures.setdefault((row[0], row[1]), []).append(_figures(row))
+        return [_checkpoint(row, tuple(figures.get((row[0], row[1]), ()))) for row in rows]
+
+    def find(self, group: str, name: str = "latest") -> GroupCheckpoint:
+        """One checkpoint by name, "latest" (the head) or "@EPOCH"; NotFoundError."""
+        head_epoch = self.group(group).head_epoch
+        by_epoch = name.startswith("@") and name[1:].isdecimal() and len(name) < 20
+        epoch = int(name[1:]) if by_epoch else head_epoch if name == "latest" else None
+        row = self._sql.execute(
+            "SELECT * FROM checkpoints WHERE group_name = ? AND (epoch = ? OR name = ?)",
+            (group, epoch, name),
+        ).fetchone()
+        if row is None:
+            raise NotFoundError(
+                f"group {group} has no checkpoint yet"
+                if name == "latest"
+                else f"group {group} has no checkpoint {name}",
+                subject=name,
+                hint=f"mmsnap checkpoint list {group} shows what there is",
+            )
+        figures = self._sql.execute(
+            "SELECT * FROM figures WHERE group_name = ? AND epoch = ? ORDER BY member",
+            (group, row["epoch"]),
+        )
+        return _checkpoint(row, tuple(_figures(f) for f in figures))
+
+    def committed_epochs(self, group: str) -> list[int]:
+        """The epochs of all its checkpoints, ascending: what a member in doubt must ask for."""
+        rows = self._sql.execute(
+            "SELECT epoch FROM checkpoints WHERE group_name = ? ORDER BY epoch", (group,)
+        )
+        return [row[0] for row in rows]
+
+    def is_committed(self, group: str, epoch: int) -> bool:
+        """Whether the checkpoint exists; what does not was aborted."""
+        row = self._sql.execute(
+            "SELECT 1 FROM checkpoints WHERE group_name = ? AND epoch = ?", (group, epoch)
+        ).fetchone()
+        return row is not None
+
+    def delete(self, group: str, epoch: int) -> None:
+        """Forget a checkpoint; NotFoundError, InUseError for the head."""
+        with self._transaction():
+            self._require(group, epoch)
+            if self.group(group).head_epoch == epoch:
+                raise InUseError(
+                    f"@{epoch} is the head of group {group} and can not be deleted",
+                    subject=f"@{epoch}",
+                    hint="restore another checkpoint or take a newer one first",
+                    retryable=False,
+                )
+            self._sql.execute(
+                "DELETE FROM checkpoints WHERE group_name = ? AND epoch = ?", (group, epoch)
+            )
+
+    def pin(self, group: str, epoch: int, pinned: bool) -> None:
+        """Keep a checkpoint from pruning, or no longer; NotFoundError."""
+        with self._transaction():
+            self._require(group, epoch)
+            self._sql.execute(
+                "UPDATE checkpoints SET pinned = ? WHERE group_name = ? AND epoch = ?",
+                (pinned, group, epoch),
+            )
+
+    # ---- inside a transaction ----
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._sql.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._sql.execute("COMMIT")
+        except BaseException:
+            if self._sql.in_transaction:
+                self._sql.execute("ROLLBACK")
+            raise
+
+    def _fence(self, group: str, epoch: int) -> None:
+        row = self._sql.execute(
+            "SELECT max(restore_epoch, coalesce((SELECT max(epoch) FROM checkpoints "
+            "WHERE group_name = groups.name), 0)), next_epoch FROM groups WHERE name = ?",
+            (group,),
+        ).fetchone()
+        if row is None or not row[0] < epoch < row[1]:
+            raise FencedError(
+                f"epoch {epoch} of group {group} is shut out by what was recorded since",
+                subject=f"@{epoch}",
+            )
+
+    def _require(self, group: str, epoch: int) -> None:
+        if not self.is_committed(group, epoch):
+            raise NotFoundError(
+                f"group {group} has no checkpoint @{epoch}",
+                subject=f"@{epoch}",
+                hint=f"mmsnap checkpoint list {group} shows what there is",
+            )
+
+    def _insert(self, checkpoint: GroupCheckpoint) -> None:
+        try:
+            self._sql.execute(
+                "INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    checkpoint.group,
+                    checkpoint.epoch,
+                    checkpoint.name,
+                    checkpoint.parent_epoch,
+                    checkpoint.created_ns,
+                    checkpoint.held_ns,
+                    checkpoint.automatic,
+                    checkpoint.pinned,
+                    json.dumps(dict(checkpoint.labels)),
+                ),
+            )
+        except sqlite3.IntegrityError as error:
+            raise InUseError(
+                f"group {checkpoint.group} has a checkpoint {checkpoint.name} already",
+                subject=checkpoint.name,
+                hint="choose another name, or delete that one",
+                retryable=False,
+            ) from error
+        self._sql.executemany(
+            "INSERT INTO figures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (
+                    checkpoint.group,
+                    checkpoint.epoch,
+                    figures.member,
+                    figures.pause_ns,
+                    figures.waited_ns,
+                    figures.hook_ns,
+                    figures.skew_ns,
+                    figures.bytes_written,
+                    figures.crash_only,
+                )
+                for figures in checkpoint.members
+            ],
+        )
+
+
+def _figures(row: sqlite3.Row) -> MemberFigures:
+    return MemberFigures(
+        member=row["member"],
+        pause_ns=row["pause_ns"],
+        waited_ns=row["waited_ns"],
+        hook_ns=row["hook_ns"],
+        skew_ns=row["skew_ns"],
+        bytes_written=row["bytes_written"],
+        crash_only=bool(row["crash_only"]),
+    )
+
+
+def _checkpoint(row: sqlite3.Row, members: tuple[MemberFigures, ...]) -> GroupCheckpoint:
+    return GroupCheckpoint(
+        group=row["group_name"],
+        epoch=row["epoch"],
+        name=row["name"],
+        parent_epoch=row["parent_epoch"],
+        created_ns=row["created_ns"],
+        held_ns=row["held_ns"],
+        automatic=bool(row["automatic"]),
+        pinned=bool(row["pinned"]),
+        labels=json.loads(row["labels"]),
+        members=members,
+    )

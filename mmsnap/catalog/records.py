@@ -1,0 +1,101 @@
+"""The rows of the catalog as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+
+class OnLoss(StrEnum):
+    """What happens to a group when this member is lost."""
+
+    ROLLBACK = "rollback"  # the others return to the head
+    WAIT = "wait"  # the others run on; no checkpoint until it is back
+    FRESH = "fresh"  # it is dropped from the group
+
+
+class MemberState(StrEnum):
+    """What the catalog last heard of a member."""
+
+    ATTACHED = "attached"
+    LOST = "lost"  # its connection ended without a word
+    LEFT = "left"  # it detached
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRecord:
+    """A group: where its head is and how far its epochs have come.
+
+    Attributes:
+        head_epoch: the checkpoint it is at, None before the first.
+        next_epoch: the number that the next operation will get.
+        restore_epoch: the operation that moved the head last, 0: none. A member that
+            did not follow it has to.
+    """
+
+    name: str
+    head_epoch: int | None
+    next_epoch: int
+    restore_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRecord:
+    """A member of a group; `size_bytes` is the upper bound of its region."""
+
+    group: str
+    name: str
+    on_loss: OnLoss
+    state: MemberState
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class MemberFigures:
+    """One member's part of a group checkpoint."""
+
+    member: str
+    pause_ns: int
+    waited_ns: int
+    hook_ns: int
+    skew_ns: int
+    bytes_written: int
+    crash_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCheckpoint:
+    """A committed checkpoint of a group.
+
+    `held_ns` is the time from the first order to quiesce to the first to resume, as
+    the service saw it; `pause_ns` the longest that a member itself measured.
+    """
+
+    group: str
+    epoch: int
+    name: str
+    parent_epoch: int | None
+    created_ns: int
+    held_ns: int
+    automatic: bool
+    pinned: bool = False
+    labels: Mapping[str, str] = field(default_factory=dict)
+    members: tuple[MemberFigures, ...] = ()
+
+    @property
+    def pause_ns(self) -> int:
+        return max((figures.pause_ns for figures in self.members), default=0)
+
+    @property
+    def hook_ns(self) -> int:
+        return max((figures.hook_ns for figures in self.members), default=0)
+
+    @property
+    def bytes_written(self) -> int:
+        return sum(figures.bytes_written for figures in self.members)
+
+    @property
+    def consistency(self) -> Literal["crash", "application"]:
+        return "crash" if any(figures.crash_only for figures in self.members) else "application"

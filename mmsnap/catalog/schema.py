@@ -1,0 +1,95 @@
+"""The tables of the catalog and their version.
+
+The version is the catalog's own; it rises when the tables change, not with the
+product. An older catalog would be brought up here; a newer one is refused.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from mmsnap.errors import FormatVersionError
+
+SCHEMA_VERSION: Final = 1
+
+_TABLES: Final = """
+CREATE TABLE groups (
+    name          TEXT PRIMARY KEY,
+    head_epoch    INTEGER,
+    next_epoch    INTEGER NOT NULL,
+    restore_epoch INTEGER NOT NULL
+) STRICT;
+CREATE TABLE members (
+    group_name TEXT NOT NULL REFERENCES groups (name),
+    name       TEXT NOT NULL,
+    on_loss    TEXT NOT NULL,
+    state      TEXT NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    PRIMARY KEY (group_name, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE checkpoints (
+    group_name   TEXT NOT NULL REFERENCES groups (name),
+    epoch        INTEGER NOT NULL,
+    name         TEXT NOT NULL,
+    parent_epoch INTEGER,
+    created_ns   INTEGER NOT NULL,
+    held_ns      INTEGER NOT NULL,
+    automatic    INTEGER NOT NULL,
+    pinned       INTEGER NOT NULL,
+    labels       TEXT NOT NULL,
+    PRIMARY KEY (group_name, epoch),
+    UNIQUE (group_name, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE figures (
+    group_name    TEXT NOT NULL,
+    epoch         INTEGER NOT NULL,
+    member        TEXT NOT NULL,
+    pause_ns      INTEGER NOT NULL,
+    waited_ns     INTEGER NOT NULL,
+    hook_ns       INTEGER NOT NULL,
+    skew_ns       INTEGER NOT NULL,
+    bytes_written INTEGER NOT NULL,
+    crash_only    INTEGER NOT NULL,
+    PRIMARY KEY (group_name, epoch, member),
+    FOREIGN KEY (group_name, epoch) REFERENCES checkpoints (group_name, epoch) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+"""
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the catalog at `path`, made if it is not there.
+
+    Every commit is on the medium when it returns (WAL, synchronous=FULL). The
+    connection may be handed between threads, one at a time.
+
+    Raises:
+        FormatVersionError: a newer version of mmsnap made it.
+    """
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    try:
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        _require_schema(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _require_schema(connection: sqlite3.Connection, path: Path) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
+        # One transaction: a kill in the middle leaves version 0 and no table.
+        connection.executescript(
+            f"BEGIN IMMEDIATE;{_TABLES}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;"
+        )
+    elif version > SCHEMA_VERSION:
+        raise FormatVersionError(
+            f"the catalog {path} has version {version}, this mmsnap reads {SCHEMA_VERSION}",
+            subject=str(path),
+            hint="use the newer mmsnap that wrote it",
+        )

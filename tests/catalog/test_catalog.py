@@ -1,0 +1,192 @@
+"""The catalog keeps its promises: one transaction, or nothing of it."""
+
+import multiprocessing
+import os
+import random
+import signal
+import sqlite3
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mmsnap.catalog import (
+    Catalog,
+    GroupCheckpoint,
+    MemberFigures,
+    MemberRecord,
+    MemberState,
+    OnLoss,
+)
+from mmsnap.errors import (
+    CorruptionError,
+    FencedError,
+    FormatVersionError,
+    InUseError,
+    NotFoundError,
+)
+
+PART = MemberFigures("a", 10, 1, 0, 2, 4096, crash_only=False)
+
+
+def member(name: str = "a", group: str = "g") -> MemberRecord:
+    return MemberRecord(group, name, OnLoss.ROLLBACK, MemberState.ATTACHED, 1 << 20)
+
+
+def checkpoint(
+    epoch: int, name: str = "", parts: tuple[MemberFigures, ...] = (PART,)
+) -> GroupCheckpoint:
+    return GroupCheckpoint(
+        group="g",
+        epoch=epoch,
+        name=name or f"c{epoch}",
+        parent_epoch=None,
+        created_ns=1,
+        held_ns=5,
+        automatic=False,
+        labels={"k": "v"},
+        members=parts,
+    )
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "catalog.db"
+
+
+@pytest.fixture
+def catalog(path: Path) -> Catalog:
+    catalog = Catalog(path)
+    catalog.put_member(member())
+    return catalog
+
+
+def test_what_is_committed_is_there_after_reopening(catalog: Catalog, path: Path) -> None:
+    epoch = catalog.next_epoch("g")
+    parts = (PART, replace(PART, member="b", pause_ns=99, crash_only=True))
+    catalog.commit(checkpoint(epoch, parts=parts))
+    catalog.close()
+    found = Catalog(path).find("g")
+    assert found == checkpoint(epoch, parts=parts)
+    assert (found.pause_ns, found.bytes_written, found.consistency) == (99, 8192, "crash")
+
+
+def test_epochs_never_repeat_not_even_after_reopening(catalog: Catalog, path: Path) -> None:
+    epochs = [catalog.next_epoch("g") for _ in range(3)]
+    catalog.close()
+    again = Catalog(path)
+    assert [*epochs, again.next_epoch("g")] == [1, 2, 3, 4]
+
+
+def test_checkpoint_is_found_by_name_epoch_and_as_latest(catalog: Catalog) -> None:
+    for _ in range(3):
+        catalog.commit(checkpoint(catalog.next_epoch("g")))
+    assert [catalog.find("g", n).epoch for n in ("c2", "@1", "latest")] == [2, 1, 3]
+    for unknown in ("c9", "@9", "@", "@-1", "@" + "9" * 30):
+        with pytest.raises(NotFoundError):
+            catalog.find("g", unknown)
+
+
+def test_late_epoch_can_neither_commit_nor_move_the_head(catalog: Catalog) -> None:
+    late, then, restore, never_given = *(catalog.next_epoch("g") for _ in range(3)), 99
+    catalog.commit(checkpoint(then))
+    for epoch in (late, then, never_given):
+        with pytest.raises(FencedError):
+            catalog.commit(checkpoint(epoch, "x"))
+    catalog.set_head("g", then, restore)
+    with pytest.raises(FencedError):
+        catalog.set_head("g", then, restore)
+    assert catalog.group("g").restore_epoch == restore
+
+
+def test_name_is_taken_once_and_the_refusal_leaves_nothing(catalog: Catalog) -> None:
+    catalog.commit(checkpoint(catalog.next_epoch("g"), "done"))
+    with pytest.raises(InUseError):
+        catalog.commit(checkpoint(catalog.next_epoch("g"), "done"))
+    assert catalog.committed_epochs("g") == [1]
+    assert catalog.group("g").head_epoch == 1
+
+
+def test_head_is_not_deleted_others_are(catalog: Catalog) -> None:
+    for _ in range(2):
+        catalog.commit(checkpoint(catalog.next_epoch("g")))
+    with pytest.raises(InUseError):
+        catalog.delete("g", 2)
+    catalog.delete("g", 1)
+    with pytest.raises(NotFoundError):
+        catalog.delete("g", 1)
+    assert catalog.committed_epochs("g") == [2]
+
+
+def test_head_does_not_move_to_what_is_not_there(catalog: Catalog) -> None:
+    catalog.commit(checkpoint(catalog.next_epoch("g")))
+    with pytest.raises(NotFoundError):
+        catalog.set_head("g", 7, catalog.next_epoch("g"))
+    assert catalog.group("g").head_epoch == 1
+
+
+def test_members_come_change_and_go(catalog: Catalog) -> None:
+    catalog.put_member(replace(member("b"), on_loss=OnLoss.WAIT))
+    catalog.set_member_state("g", "b", MemberState.LOST)
+    catalog.drop_member("g", "a")
+    catalog.set_member_state("g", "nobody", MemberState.LOST)
+    assert catalog.members() == [replace(member("b"), on_loss=OnLoss.WAIT, state=MemberState.LOST)]
+
+
+def test_pin_is_kept(catalog: Catalog) -> None:
+    catalog.commit(checkpoint(catalog.next_epoch("g")))
+    catalog.pin("g", 1, True)
+    assert catalog.find("g").pinned
+
+
+def test_newer_catalog_is_refused(path: Path) -> None:
+    Catalog(path).close()
+    with sqlite3.connect(path) as sql:
+        sql.execute("PRAGMA user_version = 99")
+    with pytest.raises(FormatVersionError):
+        Catalog(path)
+
+
+def test_file_that_is_no_catalog_is_named(path: Path) -> None:
+    path.write_bytes(b"not a database" * 1000)
+    with pytest.raises(CorruptionError, match=r"catalog\.db"):
+        Catalog(path)
+
+
+def _commit_for_ever(path: Path, ready: "multiprocessing.connection.Connection") -> None:
+    catalog = Catalog(path)
+    while True:
+        epoch = catalog.next_epoch("g")
+        catalog.commit(checkpoint(epoch))
+        ready.send(epoch)
+
+
+def test_kill_in_the_middle_leaves_whole_checkpoints_and_every_reported_one(
+    catalog: Catalog, path: Path
+) -> None:
+    catalog.close()
+    chance = random.Random(7)
+    context = multiprocessing.get_context("spawn")
+    for _ in range(4):
+        receiver, sender = context.Pipe(duplex=False)
+        writer = context.Process(target=_commit_for_ever, args=(path, sender))
+        writer.start()
+        sender.close()
+        reported = [receiver.recv()]
+        time.sleep(chance.uniform(0, 0.05))
+        assert writer.pid is not None
+        os.kill(writer.pid, signal.SIGKILL)
+        writer.join()
+        while receiver.poll():
+            try:
+                reported.append(receiver.recv())
+            except EOFError:
+                break
+        again = Catalog(path)
+        committed = again.checkpoints("g")
+        assert {c.epoch for c in committed} >= set(reported)
+        assert all(c.members == (PART,) for c in committed)
+        assert again.group("g").head_epoch == committed[-1].epoch
+        assert again.next_epoch("g") > committed[-1].epoch
+        again.close()
