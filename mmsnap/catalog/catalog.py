@@ -102,22 +102,15 @@ class Catalog:
                 "INSERT INTO groups VALUES (?, NULL, 1, 0) ON CONFLICT DO NOTHING", (member.group,)
             )
             self._sql.execute(
-                "INSERT OR REPLACE INTO members VALUES (?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO members VALUES (?, ?, ?, ?, ?, ?)",
                 (
                     member.group,
                     member.name,
                     member.on_loss.value,
                     member.state.value,
                     member.size_bytes,
+                    member.lost_epoch,
                 ),
-            )
-
-    def set_member_state(self, group: str, name: str, state: MemberState) -> None:
-        """Note what was heard of a member; one that is not listed stays so."""
-        with self._transaction():
-            self._sql.execute(
-                "UPDATE members SET state = ? WHERE group_name = ? AND name = ?",
-                (state.value, group, name),
             )
 
     def drop_member(self, group: str, name: str) -> None:

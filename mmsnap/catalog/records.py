@@ -43,13 +43,20 @@ class GroupRecord:
 
 @dataclass(frozen=True, slots=True)
 class MemberRecord:
-    """A member of a group; `size_bytes` is the upper bound of its region."""
+    """A member of a group.
+
+    Attributes:
+        size_bytes: the upper bound of its region.
+        lost_epoch: when lost, the operation under way, or else the next one. A restore
+            of this number or a later one has brought the group to a state without it.
+    """
 
     group: str
     name: str
     on_loss: OnLoss
     state: MemberState
     size_bytes: int
+    lost_epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)

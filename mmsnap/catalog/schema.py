@@ -27,6 +27,7 @@ CREATE TABLE members (
     on_loss    TEXT NOT NULL,
     state      TEXT NOT NULL,
     size_bytes INTEGER NOT NULL,
+    lost_epoch INTEGER NOT NULL,
     PRIMARY KEY (group_name, name)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE checkpoints (

@@ -135,6 +135,13 @@ class Operation(ABC):
         return self._quiesced_ns is not None and self._resumed_ns is None and self.finished is None
 
     @property
+    def held_ns(self) -> int:
+        """From the first Quiesce to the first Resume or Abort, as seen from here; else 0."""
+        if self._quiesced_ns is None or self._resumed_ns is None:
+            return 0
+        return self._resumed_ns - self._quiesced_ns
+
+    @property
     def step(self) -> str:
         """What is under way, for people: "begin", "quiesce", "decide" …"""
         if self._deciding:
@@ -181,10 +188,9 @@ class Operation(ABC):
 
     def _finish(self, now_ns: int, failure: Failure | None) -> list[Effect]:
         """End it: without a decision in its favour every member is told to abort."""
-        held_ns = 0
-        if self._quiesced_ns is not None:
-            held_ns = (now_ns if self._resumed_ns is None else self._resumed_ns) - self._quiesced_ns
-        self.finished = Finished(self.decided, failure, held_ns, self._figures())
+        if self._resumed_ns is None:
+            self._resumed_ns = now_ns
+        self.finished = Finished(self.decided, failure, self.held_ns, self._figures())
         self._deadline_ns = self._renew_ns = None
         if self.decided or not self._present:
             return [self.finished]

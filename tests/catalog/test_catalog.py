@@ -128,10 +128,10 @@ def test_head_does_not_move_to_what_is_not_there(catalog: Catalog) -> None:
 
 def test_members_come_change_and_go(catalog: Catalog) -> None:
     catalog.put_member(replace(member("b"), on_loss=OnLoss.WAIT))
-    catalog.set_member_state("g", "b", MemberState.LOST)
+    lost = replace(member("b"), on_loss=OnLoss.WAIT, state=MemberState.LOST, lost_epoch=7)
+    catalog.put_member(lost)
     catalog.drop_member("g", "a")
-    catalog.set_member_state("g", "nobody", MemberState.LOST)
-    assert catalog.members() == [replace(member("b"), on_loss=OnLoss.WAIT, state=MemberState.LOST)]
+    assert catalog.members() == [lost]
 
 
 def test_pin_is_kept(catalog: Catalog) -> None:

@@ -1,0 +1,161 @@
+"""How a process becomes a member, and how it comes back.
+
+Attach tells it what its region must show; Hello, on the members' socket, makes
+it one. Between the two nothing moves the group. A process that lost its
+connection keeps its memory and is brought to where the others went meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+
+from mmsnap.catalog import GroupCheckpoint, GroupRecord, MemberRecord, MemberState, OnLoss
+from mmsnap.errors import MmsnapError, NotFoundError
+from mmsnap.group.messages import Abort, Commit, Hello, Welcome
+from mmsnap.node.live_group import LiveGroup
+from mmsnap.node.losses import is_owed, note_loss, pay
+from mmsnap.node.seats import Seat, Standing
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What a process says of itself at Attach."""
+
+    member: str
+    pid: int
+    size_bytes: int
+    on_loss: OnLoss
+    resuming: bool
+    followed_restore_epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What it is told: its token, and where its region must be."""
+
+    seat: Seat
+    head: GroupCheckpoint | None
+    restore_epoch: int
+    committed_epochs: list[int]
+
+
+async def attach(group: LiveGroup, application: Application) -> Admission:
+    """Give the process its seat; InUseError when the name is another live process's."""
+    async with group.turn():
+        if application.resuming or not await _predecessor_is_owed(group, application.member):
+            return await _admit(group, application)
+    async with group.turn(settled=True):
+        await _settle_predecessor(group, application.member)
+        return await _admit(group, application)
+
+
+async def greet(group: LiveGroup, seat: Seat, hello: Hello, pid: int) -> None:
+    """Welcome a seat whose process said Hello, and tell it what it missed."""
+    switchboard, ledger = group.desk.switchboard, group.desk.ledger
+    seat.standing, seat.pid = Standing.SETTLING, pid
+    switchboard.order(seat.token, Welcome())
+    epoch = hello.in_doubt_epoch
+    if epoch:
+        committed = await ledger.ask(ledger.catalog.is_committed, group.name, epoch)
+        switchboard.order(seat.token, Commit(epoch) if committed else Abort(epoch))
+        log.info("group %s epoch %d: told %s the outcome it missed", group.name, epoch, seat.name)
+    if group.seats.get(seat.name) is not seat:
+        return  # its line ended meanwhile
+    await ledger.ask(
+        ledger.catalog.put_member, replace(seat.member, state=MemberState.ATTACHED, lost_epoch=0)
+    )
+    if seat.behind:
+        await _catch_up(group, seat)
+    seat.standing = Standing.SEATED
+    group.seats.change()
+    group.tell("attached", member=seat.name, text=f"process {pid}")
+    log.info("group %s: %s attached, process %d", group.name, seat.name, pid)
+
+
+async def _admit(group: LiveGroup, application: Application) -> Admission:
+    ledger, switchboard = group.desk.ledger, group.desk.switchboard
+    record = await _record(group)
+    seat = Seat(
+        member=MemberRecord(
+            group=group.name,
+            name=application.member,
+            on_loss=application.on_loss,
+            state=MemberState.ATTACHED,
+            size_bytes=application.size_bytes,
+        ),
+        pid=application.pid,
+        behind=application.resuming and application.followed_restore_epoch < record.restore_epoch,
+    )
+    replaced = group.seats.take(seat, resuming=application.resuming)
+    if replaced is not None:
+        switchboard.hang_up(replaced.token, "its process attached anew")
+    return Admission(
+        seat=seat,
+        head=await _head_of(group, record, application),
+        restore_epoch=record.restore_epoch,
+        committed_epochs=await ledger.ask(ledger.catalog.committed_epochs, group.name),
+    )
+
+
+async def _record(group: LiveGroup) -> GroupRecord:
+    ledger = group.desk.ledger
+    try:
+        return await ledger.ask(ledger.catalog.group, group.name)
+    except NotFoundError:
+        return GroupRecord(group.name, head_epoch=None, next_epoch=1, restore_epoch=0)
+
+
+async def _head_of(
+    group: LiveGroup, record: GroupRecord, application: Application
+) -> GroupCheckpoint | None:
+    """The head, if the member is a part of it; one that starts fresh beside others has none."""
+    if record.head_epoch is None:
+        return None
+    others = [seat for seat in group.seats if seat.name != application.member]
+    if application.on_loss is OnLoss.FRESH and others:
+        return None
+    ledger = group.desk.ledger
+    head = await ledger.ask(ledger.catalog.find, group.name, "latest")
+    parts = {figures.member for figures in head.members}
+    return head if application.member in parts else None
+
+
+async def _predecessor_is_owed(group: LiveGroup, name: str) -> bool:
+    """Whether the process before this one is gone and the others have not been told."""
+    ledger = group.desk.ledger
+    rows = await ledger.ask(ledger.catalog.members, group.name)
+    row = next((row for row in rows if row.name == name), None)
+    if row is None or group.seats.get(name) is not None:
+        return False
+    if row.state is MemberState.ATTACHED:
+        return row.on_loss is OnLoss.ROLLBACK
+    return is_owed(row, await _record(group))
+
+
+async def _settle_predecessor(group: LiveGroup, name: str) -> None:
+    ledger = group.desk.ledger
+    rows = await ledger.ask(ledger.catalog.members, group.name)
+    row = next((row for row in rows if row.name == name), None)
+    if row is not None and row.state is MemberState.ATTACHED and group.seats.get(name) is None:
+        await note_loss(group, row, epoch=0)
+    await pay(group)
+
+
+async def _catch_up(group: LiveGroup, seat: Seat) -> None:
+    """Bring one member to the head; when it can not follow it is expelled and comes again."""
+    ledger, switchboard = group.desk.ledger, group.desk.switchboard
+    head = await ledger.ask(ledger.catalog.find, group.name, "latest")
+    epoch = await ledger.ask(ledger.catalog.next_epoch, group.name)
+
+    async def nothing_to_record() -> None:
+        """The head stays where it is."""
+
+    operation = group.restore_operation(epoch, head, [seat])
+    what = f"restore @{epoch} of member {seat.name} of group {group.name} to {head.name}"
+    try:
+        await group.perform(operation, [seat], what, record=nothing_to_record)
+    except MmsnapError as error:
+        switchboard.hang_up(seat.token, f"could not follow a restore: {error.message}")

@@ -1,0 +1,156 @@
+"""The node service as a process: its parts put together, started and stopped.
+
+What `mmsnap agent` runs. The order matters: the pool's lock before the catalog,
+the members' socket before the first Attach, the last call before the last line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from mmsnap.errors import InUseError, NotFoundError
+from mmsnap.group.messages import Failed, Hello
+from mmsnap.node.events import Events
+from mmsnap.node.groups import Groups
+from mmsnap.node.ledger import Ledger
+from mmsnap.node.live_group import Desk
+from mmsnap.node.pool_lock import PoolLock
+from mmsnap.node.service import AgentService
+from mmsnap.node.switchboard import Switchboard
+from mmsnap.rpc.addresses import default_address, members_path, socket_path
+from mmsnap.rpc.v1 import mmsnap_pb2, mmsnap_pb2_grpc
+
+log = logging.getLogger(__name__)
+
+CATALOG_FILE: Final = "catalog.db"
+SERVICE_NAME: Final = mmsnap_pb2.DESCRIPTOR.services_by_name["Agent"].full_name
+# The switchboard's thread gets the interpreter from a busy one within this time
+# (5 ms by default, which would be most of a pause).
+_SWITCH_INTERVAL_SECONDS: Final = 0.0001
+_GRACE_SECONDS: Final = 2.0
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", 1 << 20),
+    ("grpc.max_concurrent_streams", 256),
+    ("grpc.so_reuseport", 0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Bridge:
+    """Carries what the switchboard's thread tells to the event loop."""
+
+    loop: asyncio.AbstractEventLoop
+    groups: list[Groups]  # filled once they are made
+
+    def greeted(self, token: int, hello: Hello, pid: int) -> None:
+        self.loop.call_soon_threadsafe(self.groups[0].greeted, token, hello, pid)
+
+    def ended(self, token: int, said_bye: bool, reason: str, epoch: int) -> None:
+        self.loop.call_soon_threadsafe(self.groups[0].ended, token, said_bye, reason, epoch)
+
+    def failed(self, token: int, report: Failed) -> None:
+        self.loop.call_soon_threadsafe(self.groups[0].failed, token, report)
+
+
+class Agent:
+    """A running node service. `start`, then `stop`; of one event loop."""
+
+    def __init__(self, pool: Path, address: str | None = None) -> None:
+        self.pool = pool.absolute()
+        self.address = address or default_address()
+        self._socket = socket_path(self.address)
+
+    async def start(self) -> None:
+        """Serve.
+
+        Raises:
+            NotFoundError: the pool's folder is not there.
+            InUseError: the pool or the address has a service already.
+        """
+        if not self.pool.is_dir():
+            raise NotFoundError(
+                f"there is no pool {self.pool}",
+                subject=str(self.pool),
+                hint="make the folder first",
+            )
+        self._lock = PoolLock(self.pool)
+        _make_room(self._socket)
+        sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
+        self._ledger = Ledger(self.pool / CATALOG_FILE)
+        groups: list[Groups] = []
+        bridge = _Bridge(asyncio.get_running_loop(), groups)
+        self._switchboard = Switchboard(members_path(self._socket), bridge)
+        desk = Desk(self.pool, self._ledger, self._switchboard, Events())
+        self._groups = Groups(desk)
+        groups.append(self._groups)
+        self._switchboard.start()
+        self._server = await self._serve()
+        log.info("serving the pool %s at %s", self.pool, self._socket)
+
+    async def stop(self) -> None:
+        """End: no new calls, what is under way ends, members run on by themselves."""
+        await self._server.stop(_GRACE_SECONDS)
+        await self._groups.close()
+        self._switchboard.stop()
+        self._ledger.close()
+        self._lock.release()
+
+    async def _serve(self) -> grpc.aio.Server:
+        server = grpc.aio.server(options=_OPTIONS)
+        service = AgentService(self._groups)
+        mmsnap_pb2_grpc.add_AgentServicer_to_server(service, server)  # type: ignore[no-untyped-call]
+        alive = health.aio.HealthServicer()
+        health_pb2_grpc.add_HealthServicer_to_server(alive, server)
+        names = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+        before = os.umask(0o177)
+        try:
+            server.add_insecure_port(f"unix:{self._socket}")
+        finally:
+            os.umask(before)
+        self._socket.chmod(0o600)
+        await server.start()
+        for name in ("", SERVICE_NAME):
+            await alive.set(name, health_pb2.HealthCheckResponse.SERVING)
+        return server
+
+
+async def run(pool: Path, address: str | None = None) -> None:
+    """Serve until SIGTERM or SIGINT; what `Agent.start` raises."""
+    agent = Agent(pool, address)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await agent.start()
+    await stop.wait()
+    log.info("stopping")
+    await agent.stop()
+
+
+def _make_room(path: Path) -> None:
+    """A folder of our own for the socket, and no dead socket in its place."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(os.fspath(path))
+        except OSError:
+            path.unlink(missing_ok=True)
+            return
+    raise InUseError(
+        f"a service answers at {path} already",
+        subject=str(path),
+        hint="stop it, or give another --address",
+    )

@@ -1,0 +1,67 @@
+"""What requests may hold: every bound of the service's surface, and its checks.
+
+They raise ValueError, which a client sees as INVALID_ARGUMENT.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Final
+
+DURATION_MAX_NS: Final = 3600 * 10**9
+SIZE_MAX_BYTES: Final = 1 << 46
+LABELS_MAX_BYTES: Final = 1024
+_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_EPOCH: Final = re.compile(r"@[0-9]{1,18}", re.ASCII)
+_RESERVED: Final = "latest"
+
+
+def check_label(what: str, name: str) -> str:
+    """A DNS label: what groups, members and checkpoints are called."""
+    if not _LABEL.fullmatch(name):
+        raise ValueError(
+            f"{name[:80]!r} is no name of a {what}: 1 to 63 of a-z, 0-9 and -, "
+            "beginning and ending with a letter or digit"
+        )
+    return name
+
+
+def check_new_name(name: str) -> str:
+    """The name of a checkpoint to be made; empty: an automatic one."""
+    if name == _RESERVED:
+        raise ValueError(f"no checkpoint can be called {_RESERVED}: it means the head")
+    return check_label("checkpoint", name) if name else ""
+
+
+def check_reference(name: str) -> str:
+    """A name, "latest" (also when empty) or "@EPOCH"."""
+    if not name:
+        return _RESERVED
+    return name if _EPOCH.fullmatch(name) else check_label("checkpoint", name)
+
+
+def check_optional_group(name: str) -> str | None:
+    """A group, or None for all of them."""
+    return check_label("group", name) if name else None
+
+
+def check_duration_ns(what: str, duration_ns: int) -> int:
+    if not 0 <= duration_ns <= DURATION_MAX_NS:
+        raise ValueError(f"{what} is at most an hour, not {duration_ns} ns")
+    return duration_ns
+
+
+def check_size_bytes(size_bytes: int) -> int:
+    if not 0 <= size_bytes <= SIZE_MAX_BYTES:
+        raise ValueError(f"a region has at most {SIZE_MAX_BYTES} bytes, not {size_bytes}")
+    return size_bytes
+
+
+def check_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """Labels of a checkpoint, together at most LABELS_MAX_BYTES as JSON."""
+    kept = dict(labels)
+    if len(json.dumps(kept).encode()) > LABELS_MAX_BYTES:
+        raise ValueError(f"the labels exceed {LABELS_MAX_BYTES} bytes")
+    return kept

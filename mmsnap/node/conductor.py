@@ -1,0 +1,87 @@
+"""Drives one operation's state machine over the members' lines.
+
+Runs on the switchboard's thread. Between Quiesce and Resume it does nothing but
+send packets made beforehand: what it has to tell the rest of the service waits
+until nobody stands still (a restore's record apart, which belongs in between).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from mmsnap.group import Decide, Effect, Expel, Finished, Operation, Send
+from mmsnap.group.messages import EpochReport
+from mmsnap.node.lines import Line
+from mmsnap.node.packets import encode
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Whom a conductor tells what; every function is called on the switchboard's thread.
+
+    decide: the catalog has to record the operation, then `Conductor.answer` be called.
+    step: a step begins in which nobody stands still.
+    finished: the operation is over.
+    """
+
+    decide: Callable[[], None]
+    step: Callable[[str], None]
+    finished: Callable[[Finished], None]
+
+
+class Conductor:
+    """One operation under way."""
+
+    def __init__(self, operation: Operation, lines: Mapping[str, Line], audience: Audience) -> None:
+        self.operation = operation
+        self.lines = dict(lines)
+        self._audience = audience
+        self._packets = {
+            (kind, member): encode(operation.order(kind, member), line.token)
+            for kind in operation.kinds
+            for member, line in self.lines.items()
+        }
+        self._told = ""
+
+    @property
+    def finished(self) -> bool:
+        return self.operation.finished is not None
+
+    def start(self, now_ns: int) -> None:
+        for member in self.operation.members:
+            if member not in self.lines:
+                self._carry_out(self.operation.lose(member, now_ns))
+        if not self.finished:
+            self._carry_out(self.operation.start(now_ns))
+
+    def receive(self, member: str, report: EpochReport, now_ns: int) -> None:
+        self._carry_out(self.operation.receive(member, report, now_ns))
+
+    def lose(self, member: str, now_ns: int) -> None:
+        self._carry_out(self.operation.lose(member, now_ns))
+
+    def tick(self, now_ns: int) -> None:
+        self._carry_out(self.operation.tick(now_ns))
+
+    def answer(self, accepted: bool, now_ns: int, reason: str) -> None:
+        self._carry_out(self.operation.answer(accepted, now_ns, reason))
+
+    def _carry_out(self, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Send(kind, members):
+                    for member in members:
+                        self.lines[member].send(self._packets[kind, member])
+                case Decide():
+                    self._audience.decide()
+                case Expel(member, reason):
+                    self.lines[member].end(f"expelled: {reason}")
+                case Finished():
+                    self._audience.finished(effect)
+        if not self.operation.held and self.operation.step != self._told and not self.finished:
+            self._told = self.operation.step
+            self._audience.step(self._told)

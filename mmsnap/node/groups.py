@@ -1,0 +1,97 @@
+"""All groups of a service, and the word between them and the switchboard's thread."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine
+from typing import Any, Final
+
+from mmsnap.errors import UnsupportedError
+from mmsnap.group.messages import Failed, Hello, Kind
+from mmsnap.node.admission import Admission, Application, attach, greet
+from mmsnap.node.live_group import Desk, LiveGroup
+from mmsnap.node.losses import seat_ended
+from mmsnap.node.seats import Seat
+
+log = logging.getLogger(__name__)
+
+GROUPS_MAX: Final = 256
+
+
+class Groups:
+    """The groups by name, and whose token is whose. Of one event loop."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self._groups: dict[str, LiveGroup] = {}
+        self._tokens: dict[int, tuple[LiveGroup, Seat]] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def group(self, name: str) -> LiveGroup:
+        """The group of this name, which the catalog may not know yet."""
+        group = self._groups.get(name)
+        if group is None:
+            if len(self._groups) >= GROUPS_MAX:
+                raise UnsupportedError(f"a service has at most {GROUPS_MAX} groups", subject=name)
+            group = self._groups[name] = LiveGroup(name, self.desk)
+        return group
+
+    async def attach(self, name: str, application: Application) -> Admission:
+        """Give a process its seat in a group."""
+        group = self.group(name)
+        admission = await attach(group, application)
+        self._forget_who_never_came()
+        self._tokens[admission.seat.token] = (group, admission.seat)
+        return admission
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Run something to its end, whoever stops waiting for it."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    async def close(self) -> None:
+        """Wait for what is under way; every operation ends by its own budgets."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    # ---- told by the switchboard, on the event loop ----
+
+    def greeted(self, token: int, hello: Hello, pid: int) -> None:
+        entry = self._tokens.get(token)
+        if entry is None:
+            self.desk.switchboard.hang_up(token, "its token is not known")
+            return
+        self.run(greet(*entry, hello, pid))
+
+    def ended(self, token: int, said_bye: bool, reason: str, epoch: int) -> None:
+        entry = self._tokens.pop(token, None)
+        if entry is None:
+            return
+        group, seat = entry
+        log.info("group %s epoch %d: %s: %s", group.name, epoch, seat.name, reason)
+        if group.seats.leave(seat):
+            self.run(seat_ended(group, seat, said_bye, epoch))
+
+    def failed(self, token: int, report: Failed) -> None:
+        entry = self._tokens.get(token)
+        if entry is not None:
+            group, seat = entry
+            order = Kind(report.order).name
+            log.warning(
+                "group %s epoch %d: %s failed at %s: %s",
+                group.name, report.epoch, order, seat.name, report.reason,
+            )  # fmt: skip
+
+    def _forget_who_never_came(self) -> None:
+        for token, (group, seat) in tuple(self._tokens.items()):
+            if seat.gone:
+                group.seats.leave(seat)
+                del self._tokens[token]
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.debug("a task of the service ended with %r", task.exception())

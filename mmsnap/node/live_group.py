@@ -1,0 +1,287 @@
+"""A group as the service sees it: its seats, its turn, and what is done to it.
+
+One operation at a time, by turns. Nobody's turn comes while a process is on its
+way in, so that what it was told at Attach still holds at its Hello.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from mmsnap.catalog import GroupCheckpoint, MemberRecord, MemberState
+from mmsnap.errors import AbortedError, InUseError
+from mmsnap.group import (
+    DEFAULT_BUDGETS,
+    Budgets,
+    CheckpointOperation,
+    Finished,
+    Operation,
+    RestoreOperation,
+)
+from mmsnap.node.events import Event, Events
+from mmsnap.node.ledger import Ledger
+from mmsnap.node.outcomes import error_of, records_of
+from mmsnap.node.perform import perform
+from mmsnap.node.seats import Seat, Seats
+from mmsnap.node.switchboard import Switchboard
+
+log = logging.getLogger(__name__)
+
+# How long an operation waits for members that are on their way in, and for its turn.
+TURN_BUDGET_SECONDS: Final = 10.0
+_WAITING_MAX: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the groups of a service share."""
+
+    pool: Path
+    ledger: Ledger
+    switchboard: Switchboard
+    events: Events
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointOrder:
+    """What is asked of one group checkpoint; `name` empty: made from time and epoch."""
+
+    name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    max_pause_ns: int = 0
+    timeout_ns: int = 0  # for hooks and open updates; 0: the budgets' own
+    automatic: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore came to; `behind` are members that did not follow."""
+
+    checkpoint: GroupCheckpoint
+    behind: tuple[str, ...]
+
+
+class LiveGroup:
+    """One group. Of one event loop."""
+
+    def __init__(self, name: str, desk: Desk) -> None:
+        self.name = name
+        self.desk = desk
+        self.seats = Seats()
+        self._turn = asyncio.Lock()
+        self._waiting = 0
+
+    # ---- operations ----
+
+    async def checkpoint(
+        self, order: CheckpointOrder, progress: Callable[[int, str], None]
+    ) -> GroupCheckpoint:
+        """Take a checkpoint of all members; `progress` is told epoch and step.
+
+        Raises AbortedError, QuiesceTimeoutError, PauseExceededError or PoolFullError when
+        it was aborted (the members run on), InUseError when the name is taken.
+        """
+        ledger = self.desk.ledger
+        async with self.complete_turn() as seats:
+            if order.name:
+                await self._require_unused(order.name)
+            parent = (await ledger.ask(ledger.catalog.group, self.name)).head_epoch
+            epoch = await ledger.ask(ledger.catalog.next_epoch, self.name)
+            name = order.name or time.strftime(f"%Y%m%d-%H%M%S-e{epoch}", time.gmtime())
+            operation = CheckpointOperation(
+                epoch,
+                [seat.name for seat in seats],
+                name=name,
+                automatic=order.automatic,
+                max_pause_ns=order.max_pause_ns,
+                budgets=_budgets(order.timeout_ns),
+            )
+            draft = GroupCheckpoint(
+                group=self.name,
+                epoch=epoch,
+                name=name,
+                parent_epoch=parent,
+                created_ns=time.time_ns(),
+                held_ns=0,
+                automatic=order.automatic,
+                labels=dict(order.labels),
+            )
+
+            async def record() -> None:
+                held_ns, parts = operation.held_ns, records_of(operation.figures)
+                await self._commit(replace(draft, held_ns=held_ns, members=parts))
+
+            what = f"checkpoint @{epoch} of group {self.name}"
+            await self.perform(
+                operation, seats, what, record=record, step=lambda step: progress(epoch, step)
+            )
+            committed = await ledger.ask(ledger.catalog.find, self.name, f"@{epoch}")
+        self.tell("checkpoint", epoch=epoch, text=name)
+        return committed
+
+    async def restore(self, name: str) -> Restored:
+        """Bring everybody back to a checkpoint; AbortedError when they run on as before."""
+        ledger = self.desk.ledger
+        async with self.turn(settled=True):
+            target = await ledger.ask(ledger.catalog.find, self.name, name)
+            return await self.roll_back(target)
+
+    async def roll_back(self, target: GroupCheckpoint) -> Restored:
+        """The restore itself; the caller has the turn, and nobody is on the way in."""
+        ledger = self.desk.ledger
+        epoch = await ledger.ask(ledger.catalog.next_epoch, self.name)
+
+        async def record() -> None:
+            await ledger.ask(ledger.catalog.set_head, self.name, target.epoch, epoch)
+
+        seats = self.seats.seated()
+        behind: tuple[str, ...] = ()
+        if seats:
+            operation = self.restore_operation(epoch, target, seats)
+            what = f"restore @{epoch} of group {self.name} to {target.name}"
+            await self.perform(operation, seats, what, record=record)
+            behind = tuple(sorted(operation.expelled))
+        else:
+            await record()
+        self.tell("restored", epoch=target.epoch, text=target.name)
+        return Restored(target, behind)
+
+    def restore_operation(
+        self, epoch: int, target: GroupCheckpoint, seats: list[Seat]
+    ) -> RestoreOperation:
+        parts = {figures.member for figures in target.members}
+        names = [seat.name for seat in seats]
+        absent = [name for name in names if name not in parts]
+        return RestoreOperation(epoch, names, target=target.epoch, absent=absent)
+
+    async def perform(
+        self,
+        operation: Operation,
+        seats: list[Seat],
+        what: str,
+        *,
+        record: Callable[[], Awaitable[None]],
+        step: Callable[[str], None] = lambda step: None,
+    ) -> Finished:
+        """Run an operation to its end; raises what aborted it."""
+        finished = await perform(self.desk.switchboard, operation, seats, record=record, step=step)
+        if finished.failure is not None and not finished.committed:
+            error = error_of(finished.failure, what, self.name)
+            log.warning("%s", error)
+            self.tell("aborted", epoch=operation.epoch, text=error.message)
+            raise error
+        log.info("%s done, held %.3f ms", what, finished.held_ns / 1e6)
+        return finished
+
+    # ---- turns ----
+
+    @asynccontextmanager
+    async def turn(self, *, settled: bool = False) -> AsyncIterator[None]:
+        """The group for oneself; `settled`: and nobody on the way in."""
+        if self._waiting >= _WAITING_MAX:
+            raise AbortedError(
+                f"{_WAITING_MAX} operations wait for group {self.name} already", subject=self.name
+            )
+        deadline = time.monotonic() + TURN_BUDGET_SECONDS
+        while True:
+            await self._take_turn(deadline)
+            if not (settled and self.seats.unsettled()):
+                break
+            self._turn.release()
+            await self._wait_for_seats(deadline)
+        try:
+            yield
+        finally:
+            self._turn.release()
+
+    @asynccontextmanager
+    async def complete_turn(self) -> AsyncIterator[list[Seat]]:
+        """The group for oneself, with every member that belongs to it in its seat."""
+        deadline = time.monotonic() + TURN_BUDGET_SECONDS
+        while True:
+            async with self.turn(settled=True):
+                missing = await self._missing()
+                if not missing:
+                    yield self.seats.seated()
+                    return
+            lost = next((row for row in missing if row.state is MemberState.LOST), None)
+            if lost is not None or time.monotonic() > deadline:
+                raise _incomplete(self.name, lost or missing[0])
+            await self.seats.changed(0.2)
+
+    async def _missing(self) -> list[MemberRecord]:
+        rows = await self.desk.ledger.ask(self.desk.ledger.catalog.members, self.name)
+        seated = {seat.name for seat in self.seats.seated()}
+        return [row for row in rows if row.state is not MemberState.LEFT and row.name not in seated]
+
+    async def _take_turn(self, deadline: float) -> None:
+        self._waiting += 1
+        try:
+            await asyncio.wait_for(self._turn.acquire(), deadline - time.monotonic())
+        except TimeoutError:
+            raise AbortedError(
+                f"group {self.name} is busy with another operation", subject=self.name
+            ) from None
+        finally:
+            self._waiting -= 1
+
+    async def _wait_for_seats(self, deadline: float) -> None:
+        if time.monotonic() > deadline:
+            names = ", ".join(seat.name for seat in self.seats.unsettled())
+            raise AbortedError(
+                f"member {names} of group {self.name} is still attaching", subject=self.name
+            )
+        await self.seats.changed(0.2)
+
+    # ---- records ----
+
+    async def _require_unused(self, name: str) -> None:
+        ledger = self.desk.ledger
+        taken = await ledger.ask(ledger.catalog.checkpoints, self.name)
+        if any(checkpoint.name == name for checkpoint in taken):
+            raise InUseError(
+                f"group {self.name} has a checkpoint {name} already",
+                subject=name,
+                hint="choose another name, or delete that one",
+                retryable=False,
+            )
+
+    async def _commit(self, checkpoint: GroupCheckpoint) -> None:
+        ledger = self.desk.ledger
+        try:
+            await ledger.ask(ledger.catalog.commit, checkpoint)
+        except Exception:
+            # An error of the medium may come after the record was written.
+            if not await ledger.ask(ledger.catalog.is_committed, self.name, checkpoint.epoch):
+                raise
+
+    def tell(self, kind: str, *, member: str = "", epoch: int = 0, text: str = "") -> None:
+        """Tell the watchers."""
+        self.desk.events.tell(Event(kind, self.name, member, epoch, text))
+
+
+def _budgets(timeout_ns: int) -> Budgets:
+    if not timeout_ns:
+        return DEFAULT_BUDGETS
+    return replace(
+        DEFAULT_BUDGETS,
+        hooks_ns=timeout_ns,
+        begin_ns=max(timeout_ns, DEFAULT_BUDGETS.begin_ns),
+        quiesce_ns=min(timeout_ns, DEFAULT_BUDGETS.quiesce_ns),
+    )
+
+
+def _incomplete(group: str, missing: MemberRecord) -> AbortedError:
+    state = "is lost" if missing.state is MemberState.LOST else "is not attached yet"
+    return AbortedError(
+        f"member {missing.name} of group {group} {state}",
+        subject=missing.name,
+        hint="start it again, or drop it from the group with Detach",
+    )

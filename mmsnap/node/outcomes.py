@@ -1,0 +1,88 @@
+"""How the end of an operation is told: as an error of mmsnap.errors, as records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from mmsnap.catalog import MemberFigures
+from mmsnap.errors import (
+    AbortedError,
+    MmsnapError,
+    PauseExceededError,
+    PoolFullError,
+    QuiesceTimeoutError,
+)
+from mmsnap.group import Cause, Failure, Figures
+
+# mm_status of native/include/mmsnap.h, positive.
+_STATUS_FULL: Final = 5
+_STATUS_QUIESCE: Final = 7
+_STATUS_PAUSE: Final = 8
+
+
+def error_of(failure: Failure, what: str, subject: str) -> MmsnapError:
+    """The error of an aborted operation; `what` is like "checkpoint @7 of group g"."""
+    who = ", ".join(failure.members)
+    reason = failure.reason or failure.cause.value
+    match failure.cause:
+        case Cause.PAUSE:
+            return _pause_exceeded(what, who, subject)
+        case Cause.TIMEOUT if failure.step in ("begin", "quiesce"):
+            return _not_quiesced(what, who, failure.step, subject)
+        case Cause.TIMEOUT:
+            reason = "did not answer in time"
+        case Cause.LOST:
+            reason = "its connection ended"
+        case Cause.VOID:
+            reason = "it ran on when its lease ended"
+        case Cause.FAILED if failure.status == _STATUS_FULL:
+            return PoolFullError(
+                f"{what} was aborted: member {who} found no room: {reason}",
+                subject=subject,
+                hint="delete or prune checkpoints, or enlarge the pool; the members run on",
+            )
+        case Cause.FAILED if failure.status == _STATUS_QUIESCE:
+            return _not_quiesced(what, who, failure.step, subject)
+        case Cause.FAILED if failure.status == _STATUS_PAUSE:
+            return _pause_exceeded(what, who, subject)
+        case Cause.EMPTY:
+            reason = "the group has no member attached"
+    if who:
+        reason = f"member {who} at {failure.step}: {reason}"
+    return AbortedError(
+        f"{what} was aborted: {reason}", subject=subject, hint="the members run on; try again"
+    )
+
+
+def records_of(figures: Mapping[str, Figures]) -> tuple[MemberFigures, ...]:
+    """What the catalog keeps of the members' figures."""
+    return tuple(
+        MemberFigures(
+            member=member,
+            pause_ns=part.pause_ns,
+            waited_ns=part.waited_ns,
+            hook_ns=part.hook_ns,
+            skew_ns=part.skew_ns,
+            bytes_written=part.size_bytes,
+            crash_only=part.crash_only,
+        )
+        for member, part in sorted(figures.items())
+    )
+
+
+def _pause_exceeded(what: str, who: str, subject: str) -> PauseExceededError:
+    return PauseExceededError(
+        f"{what} was aborted: the pause of member {who} exceeded the budget",
+        subject=subject,
+        hint="allow a longer max_pause, or checkpoint more often; the members run on",
+    )
+
+
+def _not_quiesced(what: str, who: str, step: str, subject: str) -> QuiesceTimeoutError:
+    doing = "hooks or pre-copy" if step == "begin" else "open updates"
+    return QuiesceTimeoutError(
+        f"{what} was aborted: {doing} of member {who} did not end in time",
+        subject=subject,
+        hint="make updates and hooks shorter; the members run on",
+    )

@@ -1,0 +1,96 @@
+"""The members' messages as bytes: `mm_message` of native/include/mmsnap.h.
+
+One message a packet, little-endian, of fixed size. Nothing here knows a socket.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Final
+
+from mmsnap.group import messages as m
+from mmsnap.group.messages import Kind, Order, Report
+
+_FORMAT: Final = struct.Struct("<IHHQQQ8Q96s")
+_MAGIC: Final = 0x31534D4D  # "MMS1"
+SIZE_BYTES: Final = _FORMAT.size
+TEXT_MAX_BYTES: Final = 95
+_AUTOMATIC: Final = 1  # MM_CHECKPOINT_AUTOMATIC
+
+
+class PacketError(ValueError):
+    """Bytes that are no message of a member."""
+
+
+def encode(order: Order, token: int) -> bytes:
+    """The packet of an order to the member that holds `token`."""
+    match order:
+        case m.Welcome():
+            return _pack(Kind.WELCOME, token)
+        case m.Begin():
+            flags = _AUTOMATIC if order.automatic else 0
+            return _pack(
+                Kind.BEGIN, token, order.epoch, words=(flags, order.hook_budget_ns), text=order.name
+            )
+        case m.Quiesce():
+            timeout_ns = order.update_timeout_ns
+            return _pack(Kind.QUIESCE, token, order.epoch, order.lease_ns, (timeout_ns,))
+        case m.Cut():
+            return _pack(Kind.CUT, token, order.epoch, order.lease_ns, (order.max_pause_ns,))
+        case m.Restore():
+            return _pack(Kind.RESTORE, token, order.epoch, order.lease_ns, (order.target,))
+        case m.Renew():
+            return _pack(Kind.RENEW, token, order.epoch, order.lease_ns)
+        case m.Resume():
+            return _pack(Kind.RESUME, token, order.epoch)
+        case m.Commit():
+            return _pack(Kind.COMMIT, token, order.epoch)
+        case m.Abort():
+            return _pack(Kind.ABORT, token, order.epoch)
+        case m.Delete():
+            return _pack(Kind.DELETE, token, words=(order.target,))
+        case m.Pin():
+            return _pack(Kind.PIN, token, words=(order.target, int(order.pinned)))
+
+
+def decode(packet: bytes) -> tuple[int, Report]:
+    """The token and the message of a member's packet; PacketError."""
+    if len(packet) != SIZE_BYTES:
+        raise PacketError(f"{len(packet)} bytes where {SIZE_BYTES} are a message")
+    magic, kind, _, epoch, token, _, *words, text = _FORMAT.unpack(packet)
+    if magic != _MAGIC:
+        raise PacketError(f"magic {magic:#x}: no message of mmsnap")
+    reader = _READERS.get(kind)
+    if reader is None:
+        raise PacketError(f"kind {kind} is not one that members send")
+    return token, reader(epoch, words, text.split(b"\0", 1)[0])
+
+
+_Reader = Callable[[int, list[int], bytes], Report]
+_READERS: Final[dict[int, _Reader]] = {
+    Kind.HELLO: lambda _, w, text: m.Hello(w[0], w[1], w[2]),
+    Kind.READY: lambda epoch, w, text: m.Ready(epoch, w[0], w[1]),
+    Kind.HELD: lambda epoch, w, text: m.Held(epoch, w[0]),
+    Kind.CUT_DONE: lambda epoch, w, text: m.CutDone(epoch, w[0], w[1], w[2]),
+    Kind.SEALED: lambda epoch, w, text: m.Sealed(epoch, w[0], w[1], w[2], bool(w[3]), w[4]),
+    Kind.VOID: lambda epoch, w, text: m.Void(epoch),
+    Kind.DONE: lambda epoch, w, text: m.Done(epoch, w[0]),
+    Kind.FAILED: lambda epoch, w, text: m.Failed(epoch, w[1], w[0], text.decode(errors="replace")),
+    Kind.BYE: lambda epoch, w, text: m.Bye(),
+}
+
+
+def _pack(
+    kind: Kind,
+    token: int,
+    epoch: int = 0,
+    lease_ns: int = 0,
+    words: tuple[int, ...] = (),
+    text: str = "",
+) -> bytes:
+    encoded = text.encode()
+    if len(encoded) > TEXT_MAX_BYTES:
+        raise PacketError(f"a text of {len(encoded)} bytes exceeds {TEXT_MAX_BYTES}")
+    padded = (*words, *(0,) * (8 - len(words)))
+    return _FORMAT.pack(_MAGIC, kind, 0, epoch, token, lease_ns, *padded, encoded)

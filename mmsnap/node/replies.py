@@ -1,0 +1,90 @@
+"""Records of the catalog and of the service as messages of mmsnap.v1."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mmsnap.catalog import GroupCheckpoint, MemberRecord, MemberState, OnLoss
+from mmsnap.node.events import Event
+from mmsnap.node.regions import region_name
+from mmsnap.node.seats import Seat, Standing
+from mmsnap.rpc.v1 import mmsnap_pb2 as pb
+
+ON_LOSS: Final = {
+    pb.ON_LOSS_UNSPECIFIED: OnLoss.ROLLBACK,
+    pb.ON_LOSS_ROLLBACK: OnLoss.ROLLBACK,
+    pb.ON_LOSS_WAIT: OnLoss.WAIT,
+    pb.ON_LOSS_FRESH: OnLoss.FRESH,
+}
+_ON_LOSS: Final = {
+    OnLoss.ROLLBACK: pb.ON_LOSS_ROLLBACK,
+    OnLoss.WAIT: pb.ON_LOSS_WAIT,
+    OnLoss.FRESH: pb.ON_LOSS_FRESH,
+}
+_STATES: Final = {
+    MemberState.ATTACHED: pb.MEMBER_STATE_LOST,  # by the catalog, but it has no seat
+    MemberState.LOST: pb.MEMBER_STATE_LOST,
+    MemberState.LEFT: pb.MEMBER_STATE_LEFT,
+}
+
+
+def checkpoint_reply(checkpoint: GroupCheckpoint, head_epoch: int | None) -> pb.Checkpoint:
+    """A checkpoint with its members' figures."""
+    return pb.Checkpoint(
+        group=checkpoint.group,
+        epoch=checkpoint.epoch,
+        name=checkpoint.name,
+        parent_epoch=checkpoint.parent_epoch,
+        created_ns=checkpoint.created_ns,
+        pause_ns=checkpoint.pause_ns,
+        held_ns=checkpoint.held_ns,
+        hook_ns=checkpoint.hook_ns,
+        bytes_written=checkpoint.bytes_written,
+        consistency=checkpoint.consistency,
+        durability="captured",
+        automatic=checkpoint.automatic,
+        pinned=checkpoint.pinned,
+        head=checkpoint.epoch == head_epoch,
+        labels=checkpoint.labels,
+        members=[
+            pb.MemberCheckpoint(
+                member=part.member,
+                pause_ns=part.pause_ns,
+                waited_ns=part.waited_ns,
+                hook_ns=part.hook_ns,
+                skew_ns=part.skew_ns,
+                bytes_written=part.bytes_written,
+                crash_only=part.crash_only,
+            )
+            for part in checkpoint.members
+        ],
+    )
+
+
+def member_reply(row: MemberRecord, seat: Seat | None, head_epoch: int | None) -> pb.Member:
+    """A member as the catalog knows it, with the process in its seat."""
+    state = _STATES[row.state]
+    if seat is not None:
+        seated = seat.standing is Standing.SEATED
+        state = pb.MEMBER_STATE_ATTACHED if seated else pb.MEMBER_STATE_JOINING
+    return pb.Member(
+        group=row.group,
+        member=row.name,
+        region=region_name(row.group, row.name),
+        state=state,
+        on_loss=_ON_LOSS[row.on_loss],
+        pid=seat.pid if seat is not None else 0,
+        size_bytes=row.size_bytes,
+        head_epoch=head_epoch,
+    )
+
+
+def event_reply(event: Event) -> pb.WatchResponse:
+    return pb.WatchResponse(
+        at_ns=event.at_ns,
+        kind=event.kind,
+        group=event.group,
+        member=event.member,
+        epoch=event.epoch,
+        text=event.text,
+    )

@@ -1,0 +1,265 @@
+"""The gRPC methods: check the request, ask the groups or the catalog, answer.
+
+Errors of mmsnap.errors and ValueError leave as rich statuses; nothing is decided
+here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, TypeVar
+
+import grpc
+from grpc_status import rpc_status
+
+from mmsnap.catalog import GroupCheckpoint
+from mmsnap.errors import MmsnapError
+from mmsnap.node import bounds
+from mmsnap.node.admission import Application
+from mmsnap.node.groups import Groups
+from mmsnap.node.live_group import CheckpointOrder
+from mmsnap.node.regions import pool_usage, region_name
+from mmsnap.node.replies import ON_LOSS, checkpoint_reply, event_reply, member_reply
+from mmsnap.node.upkeep import delete_checkpoint, detach, pin_checkpoint, verify_checkpoint
+from mmsnap.rpc import failures
+from mmsnap.rpc.v1 import mmsnap_pb2 as pb
+from mmsnap.rpc.v1 import mmsnap_pb2_grpc
+
+log = logging.getLogger(__name__)
+
+Context = grpc.aio.ServicerContext[Any, Any]
+_Request = TypeVar("_Request")
+_Reply = TypeVar("_Reply")
+_Servicer = TypeVar("_Servicer")
+
+
+async def _abort(context: Context, error: MmsnapError | ValueError) -> None:
+    status = rpc_status.to_status(failures.status_of(error))
+    await context.abort(status.code, status.details, status.trailing_metadata)
+
+
+def _unary(
+    method: Callable[[_Servicer, _Request], Awaitable[_Reply]],
+) -> Callable[[_Servicer, _Request, Context], Awaitable[_Reply]]:
+    """A method of the service that raises what a library call would."""
+
+    @functools.wraps(method)
+    async def call(self: _Servicer, request: _Request, context: Context) -> _Reply:
+        try:
+            return await method(self, request)
+        except (MmsnapError, ValueError) as error:
+            await _abort(context, error)
+            raise
+
+    return call
+
+
+def _streaming(
+    method: Callable[[_Servicer, _Request], AsyncIterator[_Reply]],
+) -> Callable[[_Servicer, _Request, Context], AsyncIterator[_Reply]]:
+    """The same for a method that answers with a stream."""
+
+    @functools.wraps(method)
+    async def call(self: _Servicer, request: _Request, context: Context) -> AsyncIterator[_Reply]:
+        try:
+            async for reply in method(self, request):
+                yield reply
+        except (MmsnapError, ValueError) as error:
+            await _abort(context, error)
+
+    return call
+
+
+class AgentService(mmsnap_pb2_grpc.AgentServicer):
+    """mmsnap.v1.Agent, see mmsnap.proto."""
+
+    def __init__(self, groups: Groups) -> None:
+        self._groups = groups
+        self._desk = groups.desk
+        self._ledger = groups.desk.ledger
+
+    # ---- members ----
+
+    @_unary
+    async def Attach(self, request: pb.AttachRequest) -> pb.AttachResponse:  # noqa: N802
+        group = bounds.check_label("group", request.group)
+        application = Application(
+            member=bounds.check_label("member", request.member),
+            pid=request.pid,
+            size_bytes=bounds.check_size_bytes(request.size_bytes),
+            on_loss=ON_LOSS[request.on_loss],
+            resuming=request.resuming,
+            followed_restore_epoch=request.followed_restore_epoch,
+        )
+        admission = await asyncio.shield(self._groups.run(self._groups.attach(group, application)))
+        head = admission.head
+        return pb.AttachResponse(
+            pool=str(self._desk.pool),
+            region=region_name(group, application.member),
+            socket=str(self._desk.switchboard.path),
+            token=admission.seat.token,
+            head_epoch=None if head is None else head.epoch,
+            restore_epoch=admission.restore_epoch,
+            committed_epochs=admission.committed_epochs,
+            head=None if head is None else checkpoint_reply(head, head.epoch),
+        )
+
+    @_unary
+    async def Detach(self, request: pb.DetachRequest) -> pb.DetachResponse:  # noqa: N802
+        group = self._groups.group(bounds.check_label("group", request.group))
+        await detach(group, bounds.check_label("member", request.member))
+        return pb.DetachResponse()
+
+    @_unary
+    async def ListMembers(  # noqa: N802
+        self, request: pb.ListMembersRequest
+    ) -> pb.ListMembersResponse:
+        wanted = bounds.check_optional_group(request.group)
+        heads = await self._heads(wanted)
+        rows = await self._ledger.ask(self._ledger.catalog.members, wanted)
+        return pb.ListMembersResponse(
+            members=[
+                member_reply(
+                    row, self._groups.group(row.group).seats.get(row.name), heads[row.group]
+                )
+                for row in rows
+            ]
+        )
+
+    # ---- checkpoints ----
+
+    @_streaming
+    async def Checkpoint(  # noqa: N802
+        self, request: pb.CheckpointRequest
+    ) -> AsyncIterator[pb.CheckpointResponse]:
+        group = self._groups.group(await self._known(request.group))
+        order = CheckpointOrder(
+            name=bounds.check_new_name(request.name),
+            labels=bounds.check_labels(request.labels),
+            max_pause_ns=bounds.check_duration_ns("max_pause", request.max_pause_ns),
+            timeout_ns=bounds.check_duration_ns("timeout", request.timeout_ns),
+            automatic=request.automatic or not request.name,
+        )
+        steps: asyncio.Queue[pb.Progress | None] = asyncio.Queue()
+
+        def progress(epoch: int, step: str) -> None:
+            steps.put_nowait(pb.Progress(epoch=epoch, step=step))
+
+        work = self._groups.run(group.checkpoint(order, progress))
+        work.add_done_callback(lambda _: steps.put_nowait(None))
+        while (step := await steps.get()) is not None:
+            yield pb.CheckpointResponse(progress=step)
+        committed: GroupCheckpoint = work.result()
+        yield pb.CheckpointResponse(checkpoint=checkpoint_reply(committed, committed.epoch))
+
+    @_unary
+    async def Restore(self, request: pb.RestoreRequest) -> pb.RestoreResponse:  # noqa: N802
+        group = self._groups.group(await self._known(request.group))
+        name = bounds.check_reference(request.checkpoint)
+        restored = await asyncio.shield(self._groups.run(group.restore(name)))
+        checkpoint = restored.checkpoint
+        return pb.RestoreResponse(
+            checkpoint=checkpoint_reply(checkpoint, checkpoint.epoch), behind=restored.behind
+        )
+
+    @_unary
+    async def ListCheckpoints(  # noqa: N802
+        self, request: pb.ListCheckpointsRequest
+    ) -> pb.ListCheckpointsResponse:
+        wanted = bounds.check_optional_group(request.group)
+        heads = await self._heads(wanted)
+        found = await self._ledger.ask(self._ledger.catalog.checkpoints, wanted)
+        return pb.ListCheckpointsResponse(
+            checkpoints=[checkpoint_reply(one, heads[one.group]) for one in found]
+        )
+
+    @_unary
+    async def ShowCheckpoint(  # noqa: N802
+        self, request: pb.ShowCheckpointRequest
+    ) -> pb.ShowCheckpointResponse:
+        group, found = await self._find(request.group, request.checkpoint)
+        heads = await self._heads(group)
+        return pb.ShowCheckpointResponse(checkpoint=checkpoint_reply(found, heads[group]))
+
+    @_unary
+    async def DeleteCheckpoint(  # noqa: N802
+        self, request: pb.DeleteCheckpointRequest
+    ) -> pb.DeleteCheckpointResponse:
+        group = self._groups.group(await self._known(request.group))
+        name = bounds.check_reference(request.checkpoint)
+        await asyncio.shield(self._groups.run(delete_checkpoint(group, name)))
+        return pb.DeleteCheckpointResponse()
+
+    @_unary
+    async def PinCheckpoint(  # noqa: N802
+        self, request: pb.PinCheckpointRequest
+    ) -> pb.PinCheckpointResponse:
+        group = self._groups.group(await self._known(request.group))
+        name = bounds.check_reference(request.checkpoint)
+        await pin_checkpoint(group, name, request.pinned)
+        return pb.PinCheckpointResponse()
+
+    @_unary
+    async def VerifyCheckpoint(  # noqa: N802
+        self, request: pb.VerifyCheckpointRequest
+    ) -> pb.VerifyCheckpointResponse:
+        group = self._groups.group(await self._known(request.group))
+        members = await verify_checkpoint(group, bounds.check_reference(request.checkpoint))
+        return pb.VerifyCheckpointResponse(members=members)
+
+    # ---- the pool ----
+
+    @_unary
+    async def GetUsage(self, request: pb.GetUsageRequest) -> pb.GetUsageResponse:  # noqa: N802
+        usage = await asyncio.to_thread(pool_usage, self._desk.pool)
+        counts: dict[str, int] = {}
+        for checkpoint in await self._ledger.ask(self._ledger.catalog.checkpoints):
+            for part in checkpoint.members:
+                name = region_name(checkpoint.group, part.member)
+                counts[name] = counts.get(name, 0) + 1
+        owners = {
+            region_name(row.group, row.name): row
+            for row in await self._ledger.ask(self._ledger.catalog.members)
+        }
+        return pb.GetUsageResponse(
+            pool=str(self._desk.pool),
+            pool_size_bytes=usage.size_bytes,
+            pool_free_bytes=usage.free_bytes,
+            regions=[
+                pb.RegionUsage(
+                    region=name,
+                    group=owners[name].group if name in owners else "",
+                    member=owners[name].name if name in owners else "",
+                    used_bytes=used_bytes,
+                    checkpoint_count=counts.get(name, 0),
+                )
+                for name, used_bytes in sorted(usage.regions.items())
+            ],
+        )
+
+    @_streaming
+    async def Watch(self, request: pb.WatchRequest) -> AsyncIterator[pb.WatchResponse]:  # noqa: N802
+        wanted = bounds.check_optional_group(request.group)
+        async for event in self._desk.events.watch(wanted or ""):
+            yield event_reply(event)
+
+    # ---- what several need ----
+
+    async def _known(self, name: str) -> str:
+        """A group that the catalog knows; NotFoundError."""
+        bounds.check_label("group", name)
+        return (await self._ledger.ask(self._ledger.catalog.group, name)).name
+
+    async def _find(self, group: str, checkpoint: str) -> tuple[str, GroupCheckpoint]:
+        known = await self._known(group)
+        name = bounds.check_reference(checkpoint)
+        return known, await self._ledger.ask(self._ledger.catalog.find, known, name)
+
+    async def _heads(self, wanted: str | None) -> dict[str, int | None]:
+        if wanted is not None:
+            await self._known(wanted)
+        groups = await self._ledger.ask(self._ledger.catalog.groups)
+        return {group.name: group.head_epoch for group in groups}

@@ -1,0 +1,254 @@
+"""The members' socket and the thread that owns it.
+
+A cut must wait for nobody's gRPC call: so the members' lines and the operations
+under way live on a thread of their own, with its own selector, and the service
+speaks to it by posting functions. The switch interval of the interpreter and
+the garbage collector are kept out of the cut too (see docs/decisions/node.md).
+It knows lines and tokens; groups and policies are the service's.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Protocol
+
+from mmsnap.group.messages import Bye, Done, Failed, Hello, Kind, Order, Report
+from mmsnap.node.conductor import Conductor
+from mmsnap.node.lines import Line
+from mmsnap.node.packets import encode
+from mmsnap.node.peers import peer_of
+
+log = logging.getLogger(__name__)
+
+LINES_MAX: Final = 4096
+# How long a connection may stay without saying Hello.
+HELLO_BUDGET_NS: Final = 10 * 10**9
+_IDLE_SECONDS: Final = 1.0
+
+
+class Exchange(Protocol):
+    """What the switchboard tells the service; called on the switchboard's thread."""
+
+    def greeted(self, token: int, hello: Hello, pid: int) -> None:
+        """A process said Hello with this token."""
+
+    def ended(self, token: int, said_bye: bool, reason: str, epoch: int) -> None:
+        """The line of a token is gone; `epoch` is of the operation it was in, or 0."""
+
+    def failed(self, token: int, report: Failed) -> None:
+        """An order outside of any operation was not carried out."""
+
+
+def boottime_ns() -> int:
+    """The clock of leases and budgets: it goes on while the machine sleeps."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+class Switchboard:
+    """Lines by token, and the operations under way. Start it, post to it, stop it."""
+
+    def __init__(self, path: Path, exchange: Exchange) -> None:
+        self.path = path
+        self._exchange = exchange
+        self._lines: dict[int, Line] = {}
+        self._strangers: set[Line] = set()
+        self._ended: set[Line] = set()
+        self._conductors: dict[int, tuple[Conductor, str]] = {}  # by token, with the member
+        self._running: set[Conductor] = set()
+        self._posted: deque[Callable[[], None]] = deque()
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        path.unlink(missing_ok=True)
+        self._listener.bind(os.fspath(path))
+        path.chmod(0o600)
+        self._listener.listen(128)
+        self._listener.setblocking(False)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._selector.register(self._wake, selectors.EVENT_READ)
+        self._stopping = False
+        self._quiet = False
+        self._thread = threading.Thread(target=self._run, name="switchboard", daemon=True)
+
+    # ---- from any thread ----
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def post(self, function: Callable[[], None]) -> None:
+        """Have `function` called on the switchboard's thread."""
+        self._posted.append(function)
+        os.eventfd_write(self._wake, 1)
+
+    def order(self, token: int, order: Order) -> None:
+        """Give an order outside of any operation; a line that is gone does not hear it."""
+
+        def send() -> None:
+            line = self.line(token)
+            if line is not None:
+                line.send(encode(order, token))
+
+        self.post(send)
+
+    def hang_up(self, token: int, reason: str) -> None:
+        """End a line, if it stands."""
+
+        def end() -> None:
+            line = self.line(token)
+            if line is not None:
+                line.end(reason)
+
+        self.post(end)
+
+    def stop(self) -> None:
+        """End every line without a word; members run on and look for the service."""
+
+        def end() -> None:
+            self._stopping = True
+
+        self.post(end)
+        self._thread.join()
+        for line in (*self._lines.values(), *self._strangers):
+            line.close()
+        self._selector.close()
+        self._listener.close()
+        os.close(self._wake)
+        self.path.unlink(missing_ok=True)
+
+    # ---- on the switchboard's thread ----
+
+    def conduct(self, conductor: Conductor) -> None:
+        """Begin an operation; its members must not be in another one."""
+        self._running.add(conductor)
+        for member, line in conductor.lines.items():
+            self._conductors[line.token] = (conductor, member)
+        conductor.start(boottime_ns())
+
+    def answer(self, conductor: Conductor, accepted: bool, reason: str) -> None:
+        """What the catalog said to an operation."""
+        conductor.answer(accepted, boottime_ns(), reason)
+
+    def line(self, token: int) -> Line | None:
+        """The line of a token, while it stands."""
+        line = self._lines.get(token)
+        return line if line is not None and not line.broken else None
+
+    # ---- the loop ----
+
+    def _run(self) -> None:
+        while not self._stopping:
+            for key, _ in self._selector.select(self._patience()):
+                if key.fileobj is self._listener:
+                    self._accept()
+                elif key.fileobj == self._wake:
+                    os.eventfd_read(self._wake)
+                else:
+                    self._hear(key.data)
+            while self._posted:
+                self._posted.popleft()()
+            self._let_time_pass()
+            self._sweep()
+            self._keep_quiet()
+
+    def _patience(self) -> float:
+        deadlines = [c.operation.deadline_ns for c in self._running]
+        nearest = min((d for d in deadlines if d is not None), default=None)
+        if nearest is None:
+            return _IDLE_SECONDS
+        return min(max(nearest - boottime_ns(), 0) / 1e9, _IDLE_SECONDS)
+
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError as error:
+            log.warning("a member's connection was not accepted: %s", error)
+            return
+        peer = peer_of(connection)
+        if not peer.trusted or len(self._lines) + len(self._strangers) >= LINES_MAX:
+            log.warning("refused a connection of process %d, user %d", peer.pid, peer.uid)
+            connection.close()
+            return
+        line = Line(connection, peer, boottime_ns(), self._ended)
+        self._strangers.add(line)
+        self._selector.register(line, selectors.EVENT_READ, line)
+
+    def _hear(self, line: Line) -> None:
+        for report in line.receive():
+            if line in self._strangers:
+                self._greet(line, report)
+            else:
+                self._take(line, report)
+
+    def _greet(self, line: Line, report: Report) -> None:
+        if not isinstance(report, Hello) or not line.token or line.token in self._lines:
+            line.end("did not begin with a Hello of its own")
+            return
+        self._strangers.discard(line)
+        self._lines[line.token] = line
+        self._exchange.greeted(line.token, report, line.peer.pid)
+
+    def _take(self, line: Line, report: Report) -> None:
+        if isinstance(report, Bye):
+            line.said_bye = True
+            line.end("detached")
+        elif isinstance(report, Hello):
+            line.end("said Hello twice")
+        elif line.token in self._conductors:
+            conductor, member = self._conductors[line.token]
+            conductor.receive(member, report, boottime_ns())
+        elif isinstance(report, Failed) and report.order in (Kind.COMMIT, Kind.DELETE, Kind.PIN):
+            self._exchange.failed(line.token, report)
+        elif not isinstance(report, Done):
+            log.debug("epoch %d: late %s", report.epoch, type(report).__name__)
+
+    def _let_time_pass(self) -> None:
+        now_ns = boottime_ns()
+        for conductor in tuple(self._running):
+            deadline_ns = conductor.operation.deadline_ns
+            if deadline_ns is not None and now_ns >= deadline_ns:
+                conductor.tick(now_ns)
+        for line in self._strangers:
+            if now_ns - line.since_ns > HELLO_BUDGET_NS:
+                line.end("said nothing")
+
+    def _sweep(self) -> None:
+        """Let go of broken lines and finished operations; one may follow from the other."""
+        while self._ended:
+            self._drop(self._ended.pop())
+        for conductor in [c for c in self._running if c.finished]:
+            self._running.discard(conductor)
+            for line in conductor.lines.values():
+                self._conductors.pop(line.token, None)
+
+    def _drop(self, line: Line) -> None:
+        self._selector.unregister(line)
+        line.close()
+        if line in self._strangers:
+            self._strangers.discard(line)
+            log.warning("process %d: %s", line.peer.pid, line.broken)
+            return
+        del self._lines[line.token]
+        epoch = 0
+        if line.token in self._conductors:
+            conductor, member = self._conductors[line.token]
+            epoch = conductor.operation.epoch
+            conductor.lose(member, boottime_ns())
+        self._exchange.ended(line.token, line.said_bye, line.broken, epoch)
+
+    def _keep_quiet(self) -> None:
+        """No garbage collection while somebody stands still."""
+        held = any(conductor.operation.held for conductor in self._running)
+        if held and not self._quiet:
+            gc.disable()
+        elif self._quiet and not held:
+            gc.enable()
+        self._quiet = held

@@ -1,0 +1,1 @@
+"""mmsnap.proto, package mmsnap.v1, and what protoc made of it (see generate.sh)."""
