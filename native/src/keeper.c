@@ -1,0 +1,68 @@
+#include "keeper.h"
+
+#include "error.h"
+#include "region.h"
+
+#include <errno.h>
+
+/* Each is tried; a failure (no room for undo, a reader on the base) leaves it for the next time, and the
+ * checkpoint that can not go on because of it says so. */
+static void keep_up(mm_region *region) {
+    pthread_mutex_lock(&region->operation);
+    if (!region->closed) {
+        int applied = mm_region_move_base(region) == MM_OK;
+        if (applied) mm_region_tidy(region);
+        mm_region_arm(region);
+        pthread_mutex_lock(&region->history_lock);
+        mm_journal_compact(&region->journal, region->folder_fd, &region->history);
+        pthread_mutex_unlock(&region->history_lock);
+    }
+    pthread_mutex_unlock(&region->operation);
+}
+
+static void *keeper_main(void *argument) {
+    mm_region *region = argument;
+    mm_keeper *keeper = &region->keeper;
+    pthread_mutex_lock(&keeper->lock);
+    while (!keeper->stop) {
+        while (!keeper->asked && !keeper->stop) pthread_cond_wait(&keeper->changed, &keeper->lock);
+        keeper->asked = 0;
+        pthread_mutex_unlock(&keeper->lock);
+        keep_up(region);
+        pthread_mutex_lock(&keeper->lock);
+    }
+    pthread_mutex_unlock(&keeper->lock);
+    return NULL;
+}
+
+int mm_keeper_start(mm_region *region) {
+    mm_keeper *keeper = &region->keeper;
+    pthread_mutex_init(&keeper->lock, NULL);
+    pthread_cond_init(&keeper->changed, NULL);
+    keeper->asked = 1; /* arming waits */
+    int error = pthread_create(&keeper->thread, NULL, keeper_main, region);
+    if (error) {
+        errno = error;
+        return mm_fail_errno("starting the keeper thread of region %s", region->name);
+    }
+    keeper->running = 1;
+    return MM_OK;
+}
+
+static void tell(mm_keeper *keeper, int *flag) {
+    pthread_mutex_lock(&keeper->lock);
+    *flag = 1;
+    pthread_cond_signal(&keeper->changed);
+    pthread_mutex_unlock(&keeper->lock);
+}
+
+void mm_keeper_wake(mm_region *region) {
+    if (region->keeper.running) tell(&region->keeper, &region->keeper.asked);
+}
+
+void mm_keeper_stop(mm_region *region) {
+    if (!region->keeper.running) return;
+    tell(&region->keeper, &region->keeper.stop);
+    pthread_join(region->keeper.thread, NULL);
+    region->keeper.running = 0;
+}
