@@ -1,6 +1,5 @@
 from typing import Any
 
-from cffi import FFI
-
-ffi: FFI
+# What cffi makes of native/include/mmsnap.h; types-cffi knows nothing of its structs.
+ffi: Any
 lib: Any

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from mmsnap.memory._native import ffi, lib
-from mmsnap.memory.status import check
+from mmsnap.memory.status import check, text_of
 
 if TYPE_CHECKING:
     from mmsnap.memory.region import Region
@@ -49,7 +49,7 @@ class MemberEvent:
 
 
 class Membership:
-    """Made by :meth:`Region.join`; ends with :meth:`stop`, which must come before the region's close."""
+    """Made by :meth:`Region.join`; ends with :meth:`stop`, before the region is closed."""
 
     def __init__(self, region: Region, handle: Any, *, hooks: bool) -> None:
         self._region = region
@@ -67,8 +67,8 @@ class Membership:
         self._hooks = wanted
 
     def next_event(self, timeout_ms: int) -> MemberEvent | None:
-        """The next event; None when ``timeout_ms`` milliseconds bring none. One thread's business."""
-        event = ffi.new("mm_member_event *")
+        """The next event; None when ``timeout_ms`` milliseconds bring none. For one thread."""
+        event: Any = ffi.new("mm_member_event *")
         status = lib.mm_member_next_event(self._live(), timeout_ms, event)
         if status == lib.MM_E_AGAIN:
             return None
@@ -79,7 +79,7 @@ class Membership:
             target=event.target,
             committed=bool(event.outcome),
             deadline_ns=event.deadline_ns,
-            text=ffi.string(event.text).decode("utf-8", "replace"),
+            text=text_of(event.text),
         )
 
     def ready(self, epoch: int, ok: bool, hook_ns: int, why: str = "") -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from mmsnap.memory._native import ffi, lib
+from mmsnap.memory.status import text_of
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,9 @@ class Features:
 
 def probe() -> Features:
     """Tries each feature on this machine, now."""
-    features = ffi.new("mm_features *")
+    features: Any = ffi.new("mm_features *")
     supported = lib.mm_probe(features) == lib.MM_OK
-    reason = "" if supported else ffi.string(lib.mm_error_message()).decode("utf-8", "replace")
+    reason = "" if supported else text_of(lib.mm_error_message())
     return Features(
         supported=supported,
         reason=reason,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mmsnap.memory._native import ffi, lib
+from mmsnap.memory.status import text_of
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class CheckpointRecord:
 
 @dataclass(frozen=True)
 class RegionUsage:
-    """Bytes of one region; ``private_bytes`` are the process's own pages, the rest is the pool's."""
+    """Bytes of one region: ``private_bytes`` are of the process, the rest is in the pool."""
 
     size_max_bytes: int
     base_bytes: int
@@ -70,7 +71,7 @@ def record_of(info: Any) -> CheckpointRecord:
     """The record of an ``mm_checkpoint_info``."""
     meta = bytes(ffi.buffer(info.meta, info.meta_size))
     return CheckpointRecord(
-        name=ffi.string(info.name).decode(),
+        name=text_of(info.name),
         epoch=info.epoch,
         parent=info.parent or None,
         created_ns=info.created_ns,

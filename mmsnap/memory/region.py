@@ -35,11 +35,14 @@ _MEDIUM_NAMES = {number: name for name, number in _MEDIA.items()}
 _EPOCH_NONE = 2**64 - 1
 
 
-@ffi.def_extern(error=-1)  # type: ignore[untyped-decorator]
-def mm_decide_in_python(context: Any, epoch: int) -> int:
+def _decide(context: Any, epoch: int) -> int:
     """Asks the function behind ``context`` whether a group's epoch was committed."""
     decide: Callable[[int], bool] = ffi.from_handle(context)
     return int(bool(decide(epoch)))
+
+
+# An exception in it is printed, and the epoch stays in doubt.
+ffi.def_extern("mm_decide_in_python", error=-1)(_decide)
 
 
 def regions(pool: str | os.PathLike[str]) -> list[str]:
@@ -114,7 +117,7 @@ class Region:
             },
         )
         folder = Path(pool).absolute()
-        handle = ffi.new("mm_region **")
+        handle: Any = ffi.new("mm_region **")
         status = lib.mm_region_open(os.fsencode(folder), name.encode(), options, handle)
         check(status, f"region {name} of {folder}")
         return cls(handle[0], folder, name, mode)
@@ -145,7 +148,7 @@ class Region:
 
     @property
     def partial(self) -> bool:
-        """An exception left an update half done; checkpoints are "crash" consistent until cleared."""
+        """An exception left an update half done: checkpoints are "crash" until it is cleared."""
         return bool(lib.mm_region_partial(self._handle))
 
     @partial.setter
@@ -156,7 +159,8 @@ class Region:
         """(offset, size) in bytes of what was written since the last collection."""
         room = 64
         while True:
-            ranges, count = ffi.new("mm_range[]", room), ffi.new("size_t *", room)
+            ranges: Any = ffi.new("mm_range[]", room)
+            count: Any = ffi.new("size_t *", room)
             check(lib.mm_region_peek(self._handle, ranges, count), self.name)
             if count[0] <= room:
                 return [(ranges[i].offset, ranges[i].size) for i in range(count[0])]
@@ -204,20 +208,20 @@ class Region:
                 "max_pause_ns": max_pause_ns,
             },
         )
-        info = ffi.new("mm_checkpoint_info *")
+        info: Any = ffi.new("mm_checkpoint_info *")
         check(lib.mm_region_checkpoint(self._handle, request, info), self.name)
         return record_of(info)
 
     def restore(self, epoch: int | None = None) -> CheckpointRecord:
-        """Shows checkpoint ``epoch`` (None: the head) at the same address, and makes it the head."""
-        info = ffi.new("mm_checkpoint_info *")
+        """Shows checkpoint ``epoch`` (None: the head) at the same address; it is the head now."""
+        info: Any = ffi.new("mm_checkpoint_info *")
         check(lib.mm_region_restore(self._handle, _epoch(epoch), info), self.name)
         return record_of(info)
 
     @property
     def head(self) -> CheckpointRecord | None:
         """The checkpoint that a crash would return to; None when there is none yet."""
-        info = ffi.new("mm_checkpoint_info *")
+        info: Any = ffi.new("mm_checkpoint_info *")
         status = lib.mm_region_head(self._handle, info)
         if status == lib.MM_E_NOT_FOUND:
             return None
@@ -228,7 +232,8 @@ class Region:
         """All committed checkpoints, by ascending epoch."""
         room = 16
         while True:
-            infos, count = ffi.new("mm_checkpoint_info[]", room), ffi.new("size_t *", room)
+            infos: Any = ffi.new("mm_checkpoint_info[]", room)
+            count: Any = ffi.new("size_t *", room)
             check(lib.mm_region_checkpoints(self._handle, infos, count), self.name)
             if count[0] <= room:
                 return [record_of(infos[i]) for i in range(count[0])]
@@ -276,22 +281,23 @@ class Region:
 
     def usage(self) -> RegionUsage:
         """What the region takes, in bytes."""
-        usage = ffi.new("mm_usage *")
+        usage: Any = ffi.new("mm_usage *")
         check(lib.mm_region_usage(self._handle, usage), self.name)
         return usage_of(usage)
 
     # ---- membership and the end ------------------------------------------------------
 
     def join(self, socket_path: str, token: int, *, hooks: bool) -> Membership:
-        """Obeys the node service behind ``socket_path``; AgentUnavailableError when it is not there."""
-        member = ffi.new("mm_member **")
-        status = lib.mm_member_start(self._handle, os.fsencode(socket_path), token, int(hooks), member)
+        """Obeys the node service behind ``socket_path``; AgentUnavailableError without one."""
+        member: Any = ffi.new("mm_member **")
+        path = os.fsencode(socket_path)
+        status = lib.mm_member_start(self._handle, path, token, int(hooks), member)
         if status != lib.MM_OK:
             raise_status(status, socket_path)
         return Membership(self, member[0], hooks=hooks)
 
     def close(self) -> None:
-        """Ends ownership and tracking. Views stay readable and writable; nothing of them is kept."""
+        """Ends ownership and tracking. Views stay usable; what is written to them is not kept."""
         if not self.closed:
             check(lib.mm_region_close(self._handle), self.name)
             self.closed = True

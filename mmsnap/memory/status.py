@@ -6,7 +6,7 @@ The core says what failed; this module adds what to do about it. It decides noth
 from __future__ import annotations
 
 import re
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from mmsnap.errors import (
     AgentUnavailableError,
@@ -34,8 +34,8 @@ _ERRORS: dict[int, tuple[type[MmsnapError], str]] = {
     lib.MM_E_VERSION: (FormatVersionError, "open it with the version of mmsnap that wrote it"),
     lib.MM_E_FULL: (
         PoolFullError,
-        "free space on the pool's medium, delete checkpoints, or open the region with a larger size; "
-        "nothing is lost",
+        "free space on the pool's medium, delete checkpoints, or open the region with a larger "
+        "size; nothing is lost",
     ),
     lib.MM_E_IN_USE: (InUseError, 'end that process, or open with mode="r" to read beside it'),
     lib.MM_E_QUIESCE: (QuiesceTimeoutError, "keep updates short; nothing was cut"),
@@ -53,9 +53,15 @@ _ERRORS: dict[int, tuple[type[MmsnapError], str]] = {
 _RETRYABLE = frozenset({lib.MM_E_AGAIN, lib.MM_E_IN_DOUBT})
 
 
+def text_of(chars: Any) -> str:
+    """A C string as text; bytes that are no UTF-8 do not hide the rest."""
+    raw = ffi.string(chars)
+    return raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
+
+
 def raise_status(status: int, subject: str) -> NoReturn:
     """Raises the exception of a negative status of the C core, about ``subject``."""
-    message = ffi.string(lib.mm_error_message()).decode("utf-8", "replace")
+    message = text_of(lib.mm_error_message())
     if status in (lib.MM_E_HELD, lib.MM_E_OTHER_TASK):
         raise RuntimeError(message)
     if status == lib.MM_E_INVALID:

@@ -13,6 +13,7 @@ static void keep_up(mm_region *region) {
         int applied = mm_region_move_base(region) == MM_OK;
         if (applied) mm_region_tidy(region);
         mm_region_arm(region);
+        mm_tracker_sweep(&region->tracker);
         pthread_mutex_lock(&region->history_lock);
         mm_journal_compact(&region->journal, region->folder_fd, &region->history);
         pthread_mutex_unlock(&region->history_lock);

@@ -9,7 +9,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define SWEEP_STEP_BYTES (16u << 20) /* munmap holds the address space: short steps let others in */
+#define SWEEP_STEP_BYTES (4u << 20) /* munmap holds the address space: short steps let others in */
 
 typedef struct mm_aside {
     struct mm_aside *next;
@@ -51,9 +51,10 @@ static void *sweeper_main(void *argument) {
         struct pollfd wait[2] = {{tracker->uffd, POLLIN, 0}, {tracker->wake_fd, POLLIN, 0}};
         if (poll(wait, 2, -1) < 0 && errno != EINTR) break;
         uint64_t wakes;
-        if (read(tracker->wake_fd, &wakes, sizeof wakes) < 0 && errno != EAGAIN) break;
+        ssize_t woken = read(tracker->wake_fd, &wakes, sizeof wakes);
+        if (woken < 0 && errno != EAGAIN) break;
         acknowledge_moves(tracker);
-        sweep(tracker);
+        if (woken > 0) sweep(tracker); /* not on a move: its restore is still under way */
     }
     sweep(tracker);
     return NULL;
@@ -66,7 +67,7 @@ int mm_tracker_start_sweeper(mm_tracker *tracker) {
     return mm_fail_errno("starting the sweeper thread");
 }
 
-static void wake(mm_tracker *tracker) {
+void mm_tracker_sweep(mm_tracker *tracker) {
     uint64_t one = 1;
     ssize_t put = write(tracker->wake_fd, &one, sizeof one);
     MM_ASSERT(put == (ssize_t)sizeof one || errno == EAGAIN); /* EAGAIN: it is awake already */
@@ -74,7 +75,7 @@ static void wake(mm_tracker *tracker) {
 
 void mm_tracker_stop_sweeper(mm_tracker *tracker) {
     __atomic_store_n(&tracker->stopping, 1, __ATOMIC_RELEASE);
-    wake(tracker);
+    mm_tracker_sweep(tracker);
     pthread_join(tracker->sweeper, NULL);
 }
 
@@ -102,6 +103,5 @@ int mm_tracker_set_aside(mm_tracker *tracker, void *address, uint64_t size, uint
     aside->next = tracker->asides;
     tracker->asides = aside;
     pthread_mutex_unlock(&tracker->aside_lock);
-    wake(tracker);
     return MM_OK;
 }

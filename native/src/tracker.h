@@ -46,8 +46,10 @@ int mm_tracker_peek(mm_tracker *, void *address, uint64_t size, mm_run_fn, void 
 /* Private pages of a mapping, for accounts. */
 int mm_tracker_private(mm_tracker *, void *address, uint64_t size, mm_run_fn, void *context);
 
-/* Moves the mapping away in constant time, to be dropped in the background, so that the range can be mapped
- * anew at once. MM_E_UNSUPPORTED: map over it instead. */
+/* Moves the mapping away in constant time, so that the range can be mapped anew at once.
+ * MM_E_UNSUPPORTED: map over it instead. */
 int mm_tracker_set_aside(mm_tracker *, void *address, uint64_t size, uint64_t alignment);
+/* Drops, in the background, what was moved away: once the application runs again. */
+void mm_tracker_sweep(mm_tracker *);
 
 #endif
