@@ -5,7 +5,7 @@ transaction each; what is not in here was aborted. The bytes themselves, and the
 checkpoints of embedded pools, are mmsnap.memory's.
 """
 
-from mmsnap.catalog.catalog import Catalog
+from mmsnap.catalog.catalog import Catalog, name_taken
 from mmsnap.catalog.records import (
     GroupCheckpoint,
     GroupRecord,
@@ -23,4 +23,5 @@ __all__ = [
     "MemberRecord",
     "MemberState",
     "OnLoss",
+    "name_taken",
 ]

@@ -22,7 +22,7 @@ from mmsnap.catalog.records import (
     OnLoss,
 )
 from mmsnap.catalog.schema import connect
-from mmsnap.errors import CorruptionError, FencedError, InUseError, NotFoundError
+from mmsnap.errors import CorruptionError, FencedError, NotFoundError
 
 
 class Catalog:
@@ -91,8 +91,8 @@ class Catalog:
             (group, group),
         )
         return [
-            MemberRecord(row[0], row[1], OnLoss(row[2]), MemberState(row[3]), row[4])
-            for row in rows
+            MemberRecord(of, name, OnLoss(on_loss), MemberState(state), size_bytes, lost_epoch)
+            for of, name, on_loss, state, size_bytes, lost_epoch in rows
         ]
 
     def put_member(self, member: MemberRecord) -> None:
@@ -127,7 +127,7 @@ class Catalog:
 
         Raises:
             FencedError: a later operation was recorded before.
-            InUseError: the name is taken.
+            FileExistsError: the name is taken.
         """
         with self._transaction():
             self._fence(checkpoint.group, checkpoint.epoch)
@@ -190,15 +190,13 @@ class Catalog:
         return row is not None
 
     def delete(self, group: str, epoch: int) -> None:
-        """Forget a checkpoint; NotFoundError, InUseError for the head."""
+        """Forget a checkpoint; NotFoundError, ValueError for the head."""
         with self._transaction():
             self._require(group, epoch)
             if self.group(group).head_epoch == epoch:
-                raise InUseError(
-                    f"@{epoch} is the head of group {group} and can not be deleted",
-                    subject=f"@{epoch}",
-                    hint="restore another checkpoint or take a newer one first",
-                    retryable=False,
+                raise ValueError(
+                    f"@{epoch} is the head of group {group} and can not be deleted: "
+                    "restore another checkpoint or take a newer one first"
                 )
             self._sql.execute(
                 "DELETE FROM checkpoints WHERE group_name = ? AND epoch = ?", (group, epoch)
@@ -263,12 +261,7 @@ class Catalog:
                 ),
             )
         except sqlite3.IntegrityError as error:
-            raise InUseError(
-                f"group {checkpoint.group} has a checkpoint {checkpoint.name} already",
-                subject=checkpoint.name,
-                hint="choose another name, or delete that one",
-                retryable=False,
-            ) from error
+            raise name_taken(checkpoint.group, checkpoint.name) from error
         self._sql.executemany(
             "INSERT INTO figures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
@@ -286,6 +279,13 @@ class Catalog:
                 for figures in checkpoint.members
             ],
         )
+
+
+def name_taken(group: str, name: str) -> FileExistsError:
+    """The error of a second checkpoint by the same name."""
+    return FileExistsError(
+        f"group {group} has a checkpoint {name} already: choose another name, or delete that one"
+    )
 
 
 def _figures(row: sqlite3.Row) -> MemberFigures:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-# Where a checkpoint's epoch is asked for: none, an empty region (MM_EPOCH_NONE).
-EMPTY_EPOCH: Final = 2**64 - 1
+# As the target of a restore: no checkpoint, an empty region.
+EMPTY_EPOCH: Final = 0
 
 
 class Kind(IntEnum):

@@ -84,6 +84,9 @@ class Groups:
                 "group %s epoch %d: %s failed at %s: %s",
                 group.name, report.epoch, order, seat.name, report.reason,
             )  # fmt: skip
+            if report.order == Kind.COMMIT:
+                # It stays in doubt until it says Hello again and is told once more.
+                self.desk.switchboard.hang_up(token, "could not commit")
 
     def _forget_who_never_came(self) -> None:
         for token, (group, seat) in tuple(self._tokens.items()):

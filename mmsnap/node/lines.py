@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator
 from typing import Final
 
-from mmsnap.group.messages import Report
+from mmsnap.group.messages import Hello, Report
 from mmsnap.node.packets import SIZE_BYTES, PacketError, decode
 from mmsnap.node.peers import Peer
 
@@ -73,10 +73,8 @@ class Line:
             except PacketError as error:
                 self.end(f"sent nonsense: {error}")
                 return
-            if token != self.token and self.token:
-                self.end("sent another's token")
-                return
-            self.token = token
+            if isinstance(report, Hello):
+                self.token = self.token or token
             yield report
 
     def close(self) -> None:

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from mmsnap.catalog import GroupCheckpoint, MemberRecord, MemberState
-from mmsnap.errors import AbortedError, InUseError
+from mmsnap.catalog import GroupCheckpoint, MemberRecord, MemberState, name_taken
+from mmsnap.errors import AbortedError
 from mmsnap.group import (
     DEFAULT_BUDGETS,
     Budgets,
@@ -86,7 +86,7 @@ class LiveGroup:
         """Take a checkpoint of all members; `progress` is told epoch and step.
 
         Raises AbortedError, QuiesceTimeoutError, PauseExceededError or PoolFullError when
-        it was aborted (the members run on), InUseError when the name is taken.
+        it was aborted (the members run on), FileExistsError when the name is taken.
         """
         ledger = self.desk.ledger
         async with self.complete_turn() as seats:
@@ -246,12 +246,7 @@ class LiveGroup:
         ledger = self.desk.ledger
         taken = await ledger.ask(ledger.catalog.checkpoints, self.name)
         if any(checkpoint.name == name for checkpoint in taken):
-            raise InUseError(
-                f"group {self.name} has a checkpoint {name} already",
-                subject=name,
-                hint="choose another name, or delete that one",
-                retryable=False,
-            )
+            raise name_taken(self.name, name)
 
     async def _commit(self, checkpoint: GroupCheckpoint) -> None:
         ledger = self.desk.ledger

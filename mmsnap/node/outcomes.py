@@ -29,7 +29,7 @@ def error_of(failure: Failure, what: str, subject: str) -> MmsnapError:
         case Cause.PAUSE:
             return _pause_exceeded(what, who, subject)
         case Cause.TIMEOUT if failure.step in ("begin", "quiesce"):
-            return _not_quiesced(what, who, failure.step, subject)
+            return _not_quiesced(what, who, "did not end in time", failure.step, subject)
         case Cause.TIMEOUT:
             reason = "did not answer in time"
         case Cause.LOST:
@@ -43,7 +43,7 @@ def error_of(failure: Failure, what: str, subject: str) -> MmsnapError:
                 hint="delete or prune checkpoints, or enlarge the pool; the members run on",
             )
         case Cause.FAILED if failure.status == _STATUS_QUIESCE:
-            return _not_quiesced(what, who, failure.step, subject)
+            return _not_quiesced(what, who, f"failed: {reason}", failure.step, subject)
         case Cause.FAILED if failure.status == _STATUS_PAUSE:
             return _pause_exceeded(what, who, subject)
         case Cause.EMPTY:
@@ -79,10 +79,10 @@ def _pause_exceeded(what: str, who: str, subject: str) -> PauseExceededError:
     )
 
 
-def _not_quiesced(what: str, who: str, step: str, subject: str) -> QuiesceTimeoutError:
+def _not_quiesced(what: str, who: str, how: str, step: str, subject: str) -> QuiesceTimeoutError:
     doing = "hooks or pre-copy" if step == "begin" else "open updates"
     return QuiesceTimeoutError(
-        f"{what} was aborted: {doing} of member {who} did not end in time",
+        f"{what} was aborted: {doing} of member {who} {how}",
         subject=subject,
         hint="make updates and hooks shorter; the members run on",
     )

@@ -65,7 +65,11 @@ def verify_checkpoint(pool: Path, region: str, epoch: int) -> None:
 def pool_usage(pool: Path) -> PoolUsage:
     """What the regions of a pool take, by the blocks their files hold."""
     medium = os.statvfs(pool)
-    taken = {name: _allocated_bytes(pool / name) for name in regions(pool)}
+    try:
+        names = regions(pool)
+    except NotFoundError:
+        names = []  # no region was ever made in it
+    taken = {name: _allocated_bytes(pool / "regions" / name) for name in names}
     return PoolUsage(
         size_bytes=medium.f_blocks * medium.f_frsize,
         free_bytes=medium.f_bavail * medium.f_frsize,

@@ -1,6 +1,6 @@
 """The gRPC methods: check the request, ask the groups or the catalog, answer.
 
-Errors of mmsnap.errors and ValueError leave as rich statuses; nothing is decided
+What `failures` knows leaves as a rich status; nothing is decided
 here.
 """
 
@@ -16,7 +16,6 @@ import grpc
 from grpc_status import rpc_status
 
 from mmsnap.catalog import GroupCheckpoint
-from mmsnap.errors import MmsnapError
 from mmsnap.node import bounds
 from mmsnap.node.admission import Application
 from mmsnap.node.groups import Groups
@@ -36,7 +35,7 @@ _Reply = TypeVar("_Reply")
 _Servicer = TypeVar("_Servicer")
 
 
-async def _abort(context: Context, error: MmsnapError | ValueError) -> None:
+async def _abort(context: Context, error: failures.Failure) -> None:
     status = rpc_status.to_status(failures.status_of(error))
     await context.abort(status.code, status.details, status.trailing_metadata)
 
@@ -50,7 +49,7 @@ def _unary(
     async def call(self: _Servicer, request: _Request, context: Context) -> _Reply:
         try:
             return await method(self, request)
-        except (MmsnapError, ValueError) as error:
+        except failures.FAILURES as error:
             await _abort(context, error)
             raise
 
@@ -67,7 +66,7 @@ def _streaming(
         try:
             async for reply in method(self, request):
                 yield reply
-        except (MmsnapError, ValueError) as error:
+        except failures.FAILURES as error:
             await _abort(context, error)
 
     return call

@@ -19,6 +19,10 @@ from grpc_status import rpc_status
 
 from mmsnap import errors
 
+# What a call of the service may raise: MmsnapError, and what Python itself calls such errors.
+Failure = errors.MmsnapError | ValueError | FileExistsError
+FAILURES: Final = (errors.MmsnapError, ValueError, FileExistsError)
+
 DOMAIN: Final = "mmsnap"
 # What a status may carry at most; gRPC refuses more than 8 KiB of metadata.
 _TEXT_MAX: Final = 1000
@@ -40,11 +44,12 @@ _CODES: Final[dict[type[Exception], int]] = {
     errors.UnsupportedError: code_pb2.UNIMPLEMENTED,
     errors.MmsnapError: code_pb2.INTERNAL,
     ValueError: code_pb2.INVALID_ARGUMENT,
+    FileExistsError: code_pb2.ALREADY_EXISTS,
 }
 _CLASSES: Final = {kind.__name__: kind for kind in _CODES}
 
 
-def status_of(error: errors.MmsnapError | ValueError) -> status_pb2.Status:
+def status_of(error: Failure) -> status_pb2.Status:
     """The status that carries `error` to a client."""
     kind = next(kind for kind in type(error).__mro__ if kind in _CODES)
     info = error_details_pb2.ErrorInfo(reason=kind.__name__, domain=DOMAIN)
@@ -61,7 +66,7 @@ def status_of(error: errors.MmsnapError | ValueError) -> status_pb2.Status:
     return status
 
 
-def error_of(failure: grpc.RpcError, address: str) -> errors.MmsnapError | ValueError:
+def error_of(failure: grpc.RpcError, address: str) -> Failure:
     """The error that a failed call to the service at `address` means."""
     status = rpc_status.from_call(cast("grpc.Call", failure))
     info = error_details_pb2.ErrorInfo()
@@ -86,10 +91,10 @@ def error_of(failure: grpc.RpcError, address: str) -> errors.MmsnapError | Value
     )
 
 
-def _rebuilt(info: error_details_pb2.ErrorInfo, message: str) -> errors.MmsnapError | ValueError:
+def _rebuilt(info: error_details_pb2.ErrorInfo, message: str) -> Failure:
     kind = _CLASSES[info.reason]
     if not issubclass(kind, errors.MmsnapError):
-        return ValueError(message)
+        return ValueError(message) if kind is ValueError else FileExistsError(message)
     error = kind(
         message,
         subject=info.metadata["subject"],

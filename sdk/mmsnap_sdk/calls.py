@@ -1,0 +1,233 @@
+"""The calls of the node service: what each one sends and what its answer means.
+
+Shared by the blocking and the asyncio client. Nothing here speaks to anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Generic, TypeVar
+
+from mmsnap.errors import UnsupportedError
+from mmsnap.quantities import parse_duration
+from mmsnap.rpc.v1 import mmsnap_pb2 as pb
+from mmsnap_sdk.checkpoint import DURABILITIES, Durability
+from mmsnap_sdk.service_records import (
+    Event,
+    GroupCheckpoint,
+    GroupMemberCheckpoint,
+    Member,
+    MemberState,
+    OnLoss,
+    PoolUsage,
+    Progress,
+    RegionShare,
+)
+
+Result = TypeVar("Result")
+
+# Long enough for the service's own budgets to end it first, with a better reason.
+_QUICK_SECONDS: Final = 30.0
+_OPERATION_SECONDS: Final = 150.0
+_VERIFY_SECONDS: Final = 3600.0
+
+_STATES: Final[dict[int, MemberState]] = {
+    pb.MEMBER_STATE_ATTACHED: "attached",
+    pb.MEMBER_STATE_JOINING: "joining",
+    pb.MEMBER_STATE_LOST: "lost",
+    pb.MEMBER_STATE_LEFT: "left",
+}
+_ON_LOSS: Final[dict[int, OnLoss]] = {
+    pb.ON_LOSS_ROLLBACK: "rollback",
+    pb.ON_LOSS_WAIT: "wait",
+    pb.ON_LOSS_FRESH: "fresh",
+}
+ON_LOSS_NUMBERS: Final = {name: number for number, name in _ON_LOSS.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Result]):
+    """One call: the method's name, its request, and how to read an answer."""
+
+    method: str
+    request: Any
+    read: Callable[[Any], Result]
+    timeout_seconds: float | None = _QUICK_SECONDS
+
+
+def checkpoint(
+    group: str,
+    name: str | None,
+    labels: Mapping[str, str] | None,
+    wait: Durability,
+    timeout: timedelta | str | None,
+    max_pause: timedelta | str | None,
+    automatic: bool,
+) -> Call[Progress | GroupCheckpoint]:
+    require_captured(wait, group)
+    timeout_ns = 0 if timeout is None else parse_duration(timeout)
+    request = pb.CheckpointRequest(
+        group=group,
+        name=name or "",
+        labels=labels or {},
+        max_pause_ns=0 if max_pause is None else parse_duration(max_pause),
+        timeout_ns=timeout_ns,
+        automatic=automatic,
+    )
+    return Call("Checkpoint", request, _step, _OPERATION_SECONDS + timeout_ns / 1e9)
+
+
+def restore(group: str, name: str) -> Call[GroupCheckpoint]:
+    request = pb.RestoreRequest(group=group, checkpoint=name)
+    return Call("Restore", request, lambda reply: shown(reply.checkpoint), _OPERATION_SECONDS)
+
+
+def checkpoints(group: str | None) -> Call[list[GroupCheckpoint]]:
+    request = pb.ListCheckpointsRequest(group=group or "")
+    return Call("ListCheckpoints", request, lambda reply: [shown(c) for c in reply.checkpoints])
+
+
+def find(group: str, name: str) -> Call[GroupCheckpoint]:
+    request = pb.ShowCheckpointRequest(group=group, checkpoint=name)
+    return Call("ShowCheckpoint", request, lambda reply: shown(reply.checkpoint))
+
+
+def delete_checkpoint(group: str, name: str) -> Call[None]:
+    request = pb.DeleteCheckpointRequest(group=group, checkpoint=name)
+    return Call("DeleteCheckpoint", request, _nothing, _OPERATION_SECONDS)
+
+
+def pin(group: str, name: str, pinned: bool) -> Call[None]:
+    request = pb.PinCheckpointRequest(group=group, checkpoint=name, pinned=pinned)
+    return Call("PinCheckpoint", request, _nothing)
+
+
+def verify(group: str, name: str) -> Call[list[str]]:
+    request = pb.VerifyCheckpointRequest(group=group, checkpoint=name)
+    return Call("VerifyCheckpoint", request, lambda reply: list(reply.members), _VERIFY_SECONDS)
+
+
+def members(group: str | None) -> Call[list[Member]]:
+    request = pb.ListMembersRequest(group=group or "")
+    return Call("ListMembers", request, lambda reply: [_member(m) for m in reply.members])
+
+
+def detach(group: str, member: str) -> Call[None]:
+    return Call("Detach", pb.DetachRequest(group=group, member=member), _nothing)
+
+
+def usage() -> Call[PoolUsage]:
+    return Call("GetUsage", pb.GetUsageRequest(), _usage)
+
+
+def watch(group: str | None) -> Call[Event]:
+    return Call("Watch", pb.WatchRequest(group=group or ""), _event, timeout_seconds=None)
+
+
+def require_captured(wait: Durability, group: str) -> None:
+    """Groups keep only the first promise yet; asking for more is refused, never lowered."""
+    if wait not in DURABILITIES:
+        raise ValueError(f"wait is one of {', '.join(DURABILITIES)}, not {wait!r}")
+    if wait != "captured":
+        raise UnsupportedError(
+            f"checkpoints of a group can not be made {wait} yet",
+            subject=group,
+            hint="ask for wait='captured'",
+        )
+
+
+def shown(message: pb.Checkpoint) -> GroupCheckpoint:
+    """A checkpoint as the client gives it."""
+
+    def promote(epoch: int, durability: Durability, timeout_ns: int | None) -> None:
+        require_captured(durability, message.group)
+
+    return GroupCheckpoint(
+        name=message.name,
+        epoch=message.epoch,
+        created=_instant(message.created_ns),
+        pause_ns=message.pause_ns,
+        hook_ns=message.hook_ns,
+        bytes_written=message.bytes_written,
+        consistency="crash" if message.consistency == "crash" else "application",
+        durability="captured",
+        labels=dict(message.labels),
+        parent=message.parent_epoch if message.HasField("parent_epoch") else None,
+        pinned=message.pinned,
+        automatic=message.automatic,
+        members=tuple(
+            GroupMemberCheckpoint(
+                member=part.member,
+                pause_ns=part.pause_ns,
+                hook_ns=part.hook_ns,
+                bytes_written=part.bytes_written,
+                waited_ns=part.waited_ns,
+                skew_ns=part.skew_ns,
+                crash_only=part.crash_only,
+            )
+            for part in message.members
+        ),
+        _promote=promote,
+        group=message.group,
+        head=message.head,
+        held_ns=message.held_ns,
+    )
+
+
+def _step(message: pb.CheckpointResponse) -> Progress | GroupCheckpoint:
+    if message.WhichOneof("what") == "checkpoint":
+        return shown(message.checkpoint)
+    return Progress(message.progress.epoch, message.progress.step)
+
+
+def _member(message: pb.Member) -> Member:
+    return Member(
+        group=message.group,
+        member=message.member,
+        region=message.region,
+        state=_STATES[message.state],
+        on_loss=_ON_LOSS[message.on_loss],
+        pid=message.pid or None,
+        size_bytes=message.size_bytes,
+        head_epoch=message.head_epoch if message.HasField("head_epoch") else None,
+    )
+
+
+def _usage(message: pb.GetUsageResponse) -> PoolUsage:
+    return PoolUsage(
+        pool=message.pool,
+        size_bytes=message.pool_size_bytes,
+        free_bytes=message.pool_free_bytes,
+        regions=tuple(
+            RegionShare(
+                region=share.region,
+                group=share.group,
+                member=share.member,
+                used_bytes=share.used_bytes,
+                checkpoint_count=share.checkpoint_count,
+            )
+            for share in message.regions
+        ),
+    )
+
+
+def _event(message: pb.WatchResponse) -> Event:
+    return Event(
+        at=_instant(message.at_ns),
+        kind=message.kind,
+        group=message.group,
+        member=message.member,
+        epoch=message.epoch,
+        text=message.text,
+    )
+
+
+def _nothing(_reply: Any) -> None:
+    return None
+
+
+def _instant(since_1970_ns: int) -> datetime:
+    seconds, rest_ns = divmod(since_1970_ns, 10**9)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest_ns // 1000)

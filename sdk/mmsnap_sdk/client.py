@@ -1,0 +1,313 @@
+"""Clients of the node service, blocking and asyncio, with the same names.
+
+They speak and translate errors; what the calls mean is in `calls`. The service
+decides everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Final, TypeVar
+
+import grpc
+
+from mmsnap.errors import MmsnapError
+from mmsnap.rpc.addresses import default_address, socket_path
+from mmsnap.rpc.failures import error_of
+from mmsnap.rpc.v1 import mmsnap_pb2_grpc
+from mmsnap_sdk import calls
+from mmsnap_sdk.calls import Call
+from mmsnap_sdk.checkpoint import Durability
+from mmsnap_sdk.service_records import Event, GroupCheckpoint, Member, PoolUsage, Progress
+
+Result = TypeVar("Result")
+Heard = Callable[[Progress], None]
+
+_OPTIONS: Final = (
+    # The socket is local: a proxy from the environment has no business with it.
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.max_receive_message_length", 64 << 20),
+)
+
+
+def find_address(address: str | None = None) -> str:
+    """The service's address as "unix:///path": the given one, $MMSNAP_ADDRESS, or the default.
+
+    Raises:
+        ValueError: it is no Unix socket's address.
+    """
+    return f"unix://{socket_path(address or default_address())}"
+
+
+class Client:
+    """Asks the node service; usable from many threads, and as a context manager.
+
+    Args:
+        address: like "unix:///run/mmsnap/agent.sock"; by default as `find_address` says.
+
+    Every method raises AgentUnavailableError when the service can not be reached, and
+    otherwise the errors of `mmsnap.errors` that are named; ValueError for what can not be
+    a name, a label, a duration.
+    """
+
+    def __init__(self, address: str | None = None) -> None:
+        self.address = find_address(address)
+        self._channel = grpc.insecure_channel(self.address, options=_OPTIONS)
+        self._stub = mmsnap_pb2_grpc.AgentStub(self._channel)  # type: ignore[no-untyped-call]
+
+    def checkpoint(
+        self,
+        group: str,
+        name: str | None = None,
+        *,
+        labels: Mapping[str, str] | None = None,
+        wait: Durability = "captured",
+        timeout: timedelta | str | None = None,
+        max_pause: timedelta | str | None = None,
+        automatic: bool = False,
+        progress: Heard | None = None,
+    ) -> GroupCheckpoint:
+        """Takes a checkpoint of all members at one cut; returns when it is committed.
+
+        Args:
+            name: a DNS label; None for one made of time and epoch.
+            timeout: for hooks and open updates, before the pause.
+            max_pause: abort a cut whose pause would exceed it.
+            automatic: pruning by policy may delete it; so it may when it has no name.
+            progress: called with each step in which no member stands still.
+
+        Raises:
+            AbortedError, QuiesceTimeoutError, PauseExceededError, PoolFullError: it was
+                aborted, the members run on.
+            FileExistsError: the name is taken. NotFoundError: there is no such group.
+            UnsupportedError: `wait` is more than the service can promise.
+        """
+        call = calls.checkpoint(group, name, labels, wait, timeout, max_pause, automatic)
+        hear = _Hearing(progress)
+        for step in self._stream(call):
+            hear(step)
+        return hear.committed
+
+    def restore(self, group: str, name: str = "latest") -> GroupCheckpoint:
+        """Brings all members back to a checkpoint, by name, "latest" or "@EPOCH".
+
+        Raises AbortedError when the members run on as before, NotFoundError.
+        """
+        return self._ask(calls.restore(group, name))
+
+    def checkpoints(self, group: str | None = None) -> list[GroupCheckpoint]:
+        """The checkpoints of a group or of all groups, ascending by epoch; NotFoundError."""
+        return self._ask(calls.checkpoints(group))
+
+    def find(self, group: str, name: str = "latest") -> GroupCheckpoint:
+        """One checkpoint by name, "latest" (the head) or "@EPOCH"; NotFoundError."""
+        return self._ask(calls.find(group, name))
+
+    def delete_checkpoint(self, group: str, name: str) -> None:
+        """Deletes a checkpoint; NotFoundError, ValueError for the head."""
+        self._ask(calls.delete_checkpoint(group, name))
+
+    def pin(self, group: str, name: str) -> None:
+        """Keeps a checkpoint from pruning; NotFoundError."""
+        self._ask(calls.pin(group, name, True))
+
+    def unpin(self, group: str, name: str) -> None:
+        """Lets pruning have a checkpoint again; NotFoundError."""
+        self._ask(calls.pin(group, name, False))
+
+    def verify(self, group: str, name: str = "latest") -> list[str]:
+        """Reads all that a checkpoint stands on; the members whose part is whole.
+
+        Raises CorruptionError, which names what is damaged, and NotFoundError.
+        """
+        return self._ask(calls.verify(group, name))
+
+    def members(self, group: str | None = None) -> list[Member]:
+        """The members of a group or of all groups, by name; NotFoundError."""
+        return self._ask(calls.members(group))
+
+    def detach(self, group: str, member: str) -> None:
+        """Drops a member that is not attached from its group; NotFoundError, InUseError."""
+        self._ask(calls.detach(group, member))
+
+    def usage(self) -> PoolUsage:
+        """What the pool's medium has, and what each region takes of it."""
+        return self._ask(calls.usage())
+
+    def watch(self, group: str | None = None) -> Iterator[Event]:
+        """What happens from now on, in a group or in all; ends when the iterator is closed.
+
+        Raises AbortedError when it was not read quickly enough.
+        """
+        return self._stream(calls.watch(group))
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _ask(self, call: Call[Result]) -> Result:
+        try:
+            reply = getattr(self._stub, call.method)(call.request, timeout=call.timeout_seconds)
+        except grpc.RpcError as failure:
+            raise error_of(failure, self.address) from None
+        return call.read(reply)
+
+    def _stream(self, call: Call[Result]) -> Iterator[Result]:
+        # Outside of the generator: the call begins now, not when the first answer is asked for.
+        method = getattr(self._stub, call.method)
+        return self._read(method(call.request, timeout=call.timeout_seconds), call)
+
+    def _read(self, replies: Any, call: Call[Result]) -> Iterator[Result]:
+        try:
+            for reply in replies:
+                yield call.read(reply)
+        except grpc.RpcError as failure:
+            raise error_of(failure, self.address) from None
+        finally:
+            replies.cancel()
+
+
+class AsyncClient:
+    """`Client` with the same names as coroutines; of the event loop that it is used in first."""
+
+    def __init__(self, address: str | None = None) -> None:
+        self.address = find_address(address)
+        self._channel: grpc.aio.Channel | None = None
+        self._stub: Any = None
+
+    async def checkpoint(
+        self,
+        group: str,
+        name: str | None = None,
+        *,
+        labels: Mapping[str, str] | None = None,
+        wait: Durability = "captured",
+        timeout: timedelta | str | None = None,
+        max_pause: timedelta | str | None = None,
+        automatic: bool = False,
+        progress: Heard | None = None,
+    ) -> GroupCheckpoint:
+        """See `Client.checkpoint`."""
+        call = calls.checkpoint(group, name, labels, wait, timeout, max_pause, automatic)
+        hear = _Hearing(progress)
+        async for step in self._stream(call):
+            hear(step)
+        return hear.committed
+
+    async def restore(self, group: str, name: str = "latest") -> GroupCheckpoint:
+        """See `Client.restore`."""
+        return await self._ask(calls.restore(group, name))
+
+    async def checkpoints(self, group: str | None = None) -> list[GroupCheckpoint]:
+        """See `Client.checkpoints`."""
+        return await self._ask(calls.checkpoints(group))
+
+    async def find(self, group: str, name: str = "latest") -> GroupCheckpoint:
+        """See `Client.find`."""
+        return await self._ask(calls.find(group, name))
+
+    async def delete_checkpoint(self, group: str, name: str) -> None:
+        """See `Client.delete_checkpoint`."""
+        await self._ask(calls.delete_checkpoint(group, name))
+
+    async def pin(self, group: str, name: str) -> None:
+        """See `Client.pin`."""
+        await self._ask(calls.pin(group, name, True))
+
+    async def unpin(self, group: str, name: str) -> None:
+        """See `Client.unpin`."""
+        await self._ask(calls.pin(group, name, False))
+
+    async def verify(self, group: str, name: str = "latest") -> list[str]:
+        """See `Client.verify`."""
+        return await self._ask(calls.verify(group, name))
+
+    async def members(self, group: str | None = None) -> list[Member]:
+        """See `Client.members`."""
+        return await self._ask(calls.members(group))
+
+    async def detach(self, group: str, member: str) -> None:
+        """See `Client.detach`."""
+        await self._ask(calls.detach(group, member))
+
+    async def usage(self) -> PoolUsage:
+        """See `Client.usage`."""
+        return await self._ask(calls.usage())
+
+    def watch(self, group: str | None = None) -> AsyncIterator[Event]:
+        """See `Client.watch`."""
+        return self._stream(calls.watch(group))
+
+    async def close(self) -> None:
+        if self._channel is not None:
+            await self._channel.close()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    def _method(self, name: str) -> Any:
+        # gRPC binds a channel to the loop that runs when it is made.
+        if self._channel is None:
+            self._channel = grpc.aio.insecure_channel(self.address, options=_OPTIONS)
+            self._stub = mmsnap_pb2_grpc.AgentStub(self._channel)  # type: ignore[no-untyped-call]
+        return getattr(self._stub, name)
+
+    async def _ask(self, call: Call[Result]) -> Result:
+        try:
+            reply = await self._method(call.method)(call.request, timeout=call.timeout_seconds)
+        except grpc.RpcError as failure:
+            raise error_of(failure, self.address) from None
+        return call.read(reply)
+
+    def _stream(self, call: Call[Result]) -> AsyncIterator[Result]:
+        method = self._method(call.method)
+        return self._read(method(call.request, timeout=call.timeout_seconds), call)
+
+    async def _read(self, replies: Any, call: Call[Result]) -> AsyncIterator[Result]:
+        try:
+            async for reply in replies:
+                yield call.read(reply)
+        except grpc.RpcError as failure:
+            raise error_of(failure, self.address) from None
+        finally:
+            replies.cancel()
+
+
+class _Hearing:
+    """Tells steps of a checkpoint to whom they interest, and keeps how it ended."""
+
+    def __init__(self, progress: Heard | None) -> None:
+        self._progress = progress
+        self._committed: GroupCheckpoint | None = None
+
+    def __call__(self, step: Progress | GroupCheckpoint) -> None:
+        if isinstance(step, GroupCheckpoint):
+            self._committed = step
+        elif self._progress is not None:
+            self._progress(step)
+
+    @property
+    def committed(self) -> GroupCheckpoint:
+        if self._committed is None:
+            raise MmsnapError("the service ended a checkpoint without a result")
+        return self._committed

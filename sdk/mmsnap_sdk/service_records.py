@@ -1,0 +1,109 @@
+"""What the client of the node service gives back: records of values, taken when asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from mmsnap_sdk.checkpoint import Checkpoint, MemberCheckpoint
+
+MemberState = Literal["attached", "joining", "lost", "left"]
+OnLoss = Literal["rollback", "wait", "fresh"]
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMemberCheckpoint(MemberCheckpoint):
+    """One member's part of a group checkpoint, as the service keeps it.
+
+    Attributes:
+        waited_ns: how long it waited for open updates.
+        skew_ns: how much later than the first member it stood still.
+        crash_only: something was written outside of an update during its cut.
+    """
+
+    waited_ns: int = 0
+    skew_ns: int = 0
+    crash_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GroupCheckpoint(Checkpoint):
+    """A checkpoint of a group.
+
+    Attributes:
+        group: whose it is.
+        head: it is what a restart would show, as of when this record was made.
+        held_ns: from the first order to stand still to the first to run on.
+    """
+
+    group: str = ""
+    head: bool = False
+    held_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A member of a group.
+
+    Attributes:
+        pid: its process, None when it is not attached.
+        size_bytes: the upper bound of its region, 0 when it never said one.
+        head_epoch: the head of its group, None before the first checkpoint.
+    """
+
+    group: str
+    member: str
+    region: str
+    state: MemberState
+    on_loss: OnLoss
+    pid: int | None
+    size_bytes: int
+    head_epoch: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RegionShare:
+    """What one region takes of the pool's medium, in bytes: base, logs and deltas.
+
+    `group` and `member` are empty for a region that belongs to no member.
+    """
+
+    region: str
+    group: str
+    member: str
+    used_bytes: int
+    checkpoint_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class PoolUsage:
+    """The medium under the service's pool, in bytes, and who takes what of it."""
+
+    pool: str
+    size_bytes: int
+    free_bytes: int
+    regions: tuple[RegionShare, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in the service.
+
+    `kind` is one of attached, lost, left, checkpoint, aborted, restored, deleted.
+    """
+
+    at: datetime
+    kind: str
+    group: str
+    member: str
+    epoch: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A step of a checkpoint under way: "begin" (hooks, pre-copy), "resume" (sealing), "decide"."""
+
+    epoch: int
+    step: str
