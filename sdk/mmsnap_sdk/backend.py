@@ -57,7 +57,7 @@ class Outcome:
 
 
 class Listener(Protocol):
-    """The application's side of cuts and restores; `App` implements it."""
+    """The application's side of cuts and restores; `listener.py` implements it."""
 
     def before_checkpoint(self, budget_ns: int) -> int:
         """Runs the before hooks within `budget_ns`; returns the nanoseconds they took.

@@ -67,7 +67,9 @@ class Checkpoint:
         default=None, repr=False, compare=False
     )
 
-    def wait(self, durability: Durability = "durable", timeout: timedelta | str | None = None) -> None:
+    def wait(
+        self, durability: Durability = "durable", timeout: timedelta | str | None = None
+    ) -> None:
         """Returns when the checkpoint has reached `durability`.
 
         Args:

@@ -1,0 +1,213 @@
+"""The same names for asyncio: what blocks is a coroutine, what does not stays as it is.
+
+The blocking calls run in a thread each, so the loop goes on meanwhile. `update()` stays a plain
+`with`; it should not be held over an await, for no checkpoint can be taken until it ends.
+
+    async with mmsnap.aio.open("./pool", "counter") as app:
+        hits = app.array("hits", (1000,), int)
+        with app.update():
+            hits[0] += 1
+        await app.checkpoint()
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, ParamSpec, TypeVar
+
+from numpy.typing import DTypeLike, NDArray
+
+from mmsnap_sdk import opening
+from mmsnap_sdk.app import App
+from mmsnap_sdk.arrays import Arrays, Shape
+from mmsnap_sdk.checkpoint import Checkpoint, Durability
+from mmsnap_sdk.hooks import CallT
+from mmsnap_sdk.state import State
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class AsyncApp:
+    """An `App` for asyncio: the same methods and meanings.
+
+    Coroutine functions given as hooks run on the loop on which they were registered.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    @property
+    def restored(self) -> Checkpoint | None:
+        """As `App.restored`."""
+        return self._app.restored
+
+    @property
+    def last_error(self) -> Exception | None:
+        """As `App.last_error`."""
+        return self._app.last_error
+
+    @property
+    def arrays(self) -> Arrays:
+        """As `App.arrays`."""
+        return self._app.arrays
+
+    @property
+    def state(self) -> State:
+        """As `App.state`."""
+        return self._app.state
+
+    def array(
+        self, name: str, shape: Shape | None = None, dtype: DTypeLike | None = None
+    ) -> NDArray[Any]:
+        """As `App.array`."""
+        return self._app.array(name, shape, dtype)
+
+    def resize(self, name: str, shape: Shape) -> NDArray[Any]:
+        """As `App.resize`."""
+        return self._app.resize(name, shape)
+
+    def update(self) -> AbstractContextManager[Any]:
+        """As `App.update`: a plain `with`, held by one task at a time."""
+        return self._app.update()
+
+    def before_checkpoint(self, hook: CallT) -> CallT:
+        """As `App.before_checkpoint`."""
+        return self._app.before_checkpoint(hook)
+
+    def after_checkpoint(self, hook: CallT) -> CallT:
+        """As `App.after_checkpoint`."""
+        return self._app.after_checkpoint(hook)
+
+    def after_restore(self, hook: CallT) -> CallT:
+        """As `App.after_restore`."""
+        return self._app.after_restore(hook)
+
+    async def checkpoint(
+        self,
+        name: str | None = None,
+        *,
+        labels: Mapping[str, str] | None = None,
+        wait: Durability = "captured",
+        timeout: timedelta | str | None = None,
+        max_pause: timedelta | str | None = None,
+        accept_partial: bool = False,
+    ) -> Checkpoint:
+        """As `App.checkpoint`."""
+        return await self._in_thread(
+            self._app.checkpoint,
+            name,
+            labels=labels,
+            wait=wait,
+            timeout=timeout,
+            max_pause=max_pause,
+            accept_partial=accept_partial,
+        )
+
+    async def restore(self, name: str = "latest") -> Checkpoint:
+        """As `App.restore`."""
+        return await self._in_thread(self._app.restore, name)
+
+    async def checkpoints(self) -> list[Checkpoint]:
+        """As `App.checkpoints`."""
+        return await self._in_thread(self._app.checkpoints)
+
+    async def delete_checkpoint(self, name: str) -> None:
+        """As `App.delete_checkpoint`."""
+        await self._in_thread(self._app.delete_checkpoint, name)
+
+    async def pin(self, name: str) -> None:
+        """As `App.pin`."""
+        await self._in_thread(self._app.pin, name)
+
+    async def unpin(self, name: str) -> None:
+        """As `App.unpin`."""
+        await self._in_thread(self._app.unpin, name)
+
+    async def prune(
+        self,
+        *,
+        keep_last: int | None = None,
+        keep_within: timedelta | str | None = None,
+        dry_run: bool = False,
+    ) -> list[Checkpoint]:
+        """As `App.prune`."""
+        return await self._in_thread(
+            self._app.prune, keep_last=keep_last, keep_within=keep_within, dry_run=dry_run
+        )
+
+    async def close(self, checkpoint: bool | None = None) -> None:
+        """As `App.close`."""
+        await self._in_thread(self._app.close, checkpoint)
+
+    async def __aenter__(self) -> AsyncApp:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._in_thread(self._app.__exit__, kind, error, traceback)
+
+    async def _in_thread(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        # In the thread it could not be told any more who holds the update.
+        if self._holds_update():
+            raise RuntimeError(
+                f"{call.__name__}() inside an update would wait for itself: "
+                "leave `with app.update():` first"
+            )
+        return await asyncio.to_thread(call, *args, **kwargs)
+
+    def _holds_update(self) -> bool:
+        guard = self._app.region.guard
+        if not guard.depth:
+            return False
+        try:
+            with guard:
+                return True
+        except RuntimeError:
+            return False  # another task of this thread holds it
+
+
+class _Opening:
+    """What `open` and `attach` give: to be awaited, or entered with `async with`."""
+
+    def __init__(self, make: Callable[[], App]) -> None:
+        self._make = make
+        self._app: AsyncApp | None = None
+
+    def __await__(self) -> Generator[Any, None, AsyncApp]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> AsyncApp:
+        self._app = await self._open()
+        return self._app
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._app is not None
+        await self._app.__aexit__(kind, error, traceback)
+
+    async def _open(self) -> AsyncApp:
+        return AsyncApp(await asyncio.to_thread(self._make))
+
+
+def _later(make: Callable[P, App]) -> Callable[P, _Opening]:
+    def begin(*args: P.args, **kwargs: P.kwargs) -> _Opening:
+        return _Opening(lambda: make(*args, **kwargs))
+
+    begin.__doc__ = f"{make.__doc__}\n\n    To be awaited, or entered with `async with`."
+    return begin
+
+
+open = _later(opening.open)  # noqa: A001 - it is used as mmsnap.aio.open
