@@ -1,0 +1,163 @@
+"""`mmsnap doctor`: what this machine can do for mmsnap, and what to do where it can not."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from mmsnap.cli.exit_codes import ExitCode
+from mmsnap.cli.output import Column, Format, Output, print_json, print_table
+from mmsnap.quantities import format_size
+
+_MEMORY_FOLDER: Final = Path("/dev/shm")
+_ROOM_WANTED_BYTES: Final = 4 << 30  # a region of 1 GiB twice, its log and deltas, and some air
+
+
+class Verdict(StrEnum):
+    """What a finding means for the user."""
+
+    OK = "ok"
+    SLOWER = "slower"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        what: what was looked at.
+        verdict: whether mmsnap works with it.
+        found: what it is like here.
+        advice: what to do; empty when there is nothing to do.
+    """
+
+    what: str
+    verdict: Verdict
+    found: str
+    advice: str = ""
+
+
+_COLUMNS: Final = [
+    Column[Finding]("", lambda finding: finding.verdict.value),
+    Column[Finding]("WHAT", lambda finding: finding.what),
+    Column[Finding]("FOUND", lambda finding: finding.found),
+    Column[Finding]("WHAT TO DO", lambda finding: finding.advice),
+]
+
+
+def doctor(
+    output: Output = Format.TABLE,
+    pool: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Look at this pool's medium too.")
+    ] = None,
+) -> None:
+    """Find out what this machine can do for mmsnap.
+
+    Everything is tried, not looked up, and what is missing comes with what to do about it. Exits
+    with 1 when regions can not be opened for writing here.
+
+    \b
+    Example:
+        mmsnap doctor --pool /dev/shm/pool
+    """
+    findings = [*_machine(), *_tracking(), _room("memory file system", _MEMORY_FOLDER)]
+    if pool is not None:
+        findings += _pool(pool)
+    if output is Format.JSON:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        print_table(_COLUMNS, findings)
+    if any(finding.verdict is Verdict.MISSING for finding in findings):
+        raise typer.Exit(ExitCode.FAILED)
+
+
+def _machine() -> list[Finding]:
+    import numpy as np
+
+    return [
+        Finding("mmsnap", Verdict.OK, version("mmsnap")),
+        Finding("kernel", Verdict.OK, f"{platform.system()} {platform.release()}"),
+        Finding("processor", Verdict.OK, f"{platform.machine()}, {os.cpu_count()} threads"),
+        Finding("Python", Verdict.OK, platform.python_version()),
+        Finding("NumPy", Verdict.OK, np.__version__),
+    ]
+
+
+def _tracking() -> list[Finding]:
+    from mmsnap.memory import probe
+
+    features = probe()
+    newer_kernel = "use Linux 6.7 or newer"
+    findings = [
+        _needed(
+            "userfaultfd",
+            features.userfaultfd,
+            "allow it: sysctl vm.unprivileged_userfaultfd, or the container's seccomp profile",
+        ),
+        _needed("watching written pages", features.wp_async, newer_kernel),
+        _needed("finding written pages", features.pagemap_scan, newer_kernel),
+        _helpful(
+            "restoring by moving pages",
+            features.event_remap,
+            "a restore in place takes longer; " + newer_kernel,
+        ),
+        _helpful(
+            "checksums by the processor",
+            features.crc32c_hardware,
+            "a checkpoint takes longer after its pause; nothing to do",
+        ),
+    ]
+    if not features.supported and all(each.verdict is not Verdict.MISSING for each in findings):
+        findings.append(Finding("regions", Verdict.MISSING, features.reason, newer_kernel))
+    return findings
+
+
+def _needed(what: str, there: bool, advice: str) -> Finding:
+    if there:
+        return Finding(what, Verdict.OK, "works")
+    return Finding(what, Verdict.MISSING, "does not work", advice)
+
+
+def _helpful(what: str, there: bool, advice: str) -> Finding:
+    if there:
+        return Finding(what, Verdict.OK, "works")
+    return Finding(what, Verdict.SLOWER, "does not work", advice)
+
+
+def _room(what: str, folder: Path) -> Finding:
+    if not folder.is_dir():
+        return Finding(what, Verdict.SLOWER, f"no {folder}", "pools are on a disk then, and slower")
+    room = shutil.disk_usage(folder)
+    found = f"{folder}: {format_size(room.free)} of {format_size(room.total)} free"
+    if room.free >= _ROOM_WANTED_BYTES:
+        return Finding(what, Verdict.OK, found)
+    return Finding(
+        what,
+        Verdict.SLOWER,
+        found,
+        "a pool takes twice its regions, and their log and older checkpoints",
+    )
+
+
+def _pool(pool: Path) -> list[Finding]:
+    from mmsnap.memory import regions
+
+    if not pool.is_dir():
+        return [Finding("pool", Verdict.MISSING, f"no folder {pool}", f"mkdir {pool}")]
+    findings = [_room("pool", pool)]
+    if not os.access(pool, os.W_OK):
+        findings.append(
+            Finding("pool", Verdict.MISSING, f"{pool} is not writable", "use a folder of yours")
+        )
+    if (pool / "mmsnap.pool").exists():
+        findings.append(Finding("regions", Verdict.OK, ", ".join(regions(pool)) or "none yet"))
+    return findings

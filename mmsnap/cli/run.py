@@ -1,0 +1,138 @@
+"""`mmsnap run`: start a program as a member of a group, and be it towards the outside.
+
+The program gets the service's address, its group and its name in the environment, where
+`mmsnap.attach()` finds them. Signals go to the program, its exit code comes back. What this
+module does not do is restart the program or watch over its checkpoints.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Annotated, Final, NoReturn
+
+import typer
+
+from mmsnap.cli.exit_codes import ExitCode
+from mmsnap.cli.options import Address
+from mmsnap.errors import AgentUnavailableError, UnsupportedError
+from mmsnap.rpc.addresses import default_address, socket_path
+
+_FORWARDED: Final = {
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGWINCH,
+}
+_SENT_BY_KERNEL: Final = 0x80  # SI_KERNEL in siginfo.h
+_SIGNALLED: Final = 128  # shells add the signal's number to it
+
+
+class Engine(StrEnum):
+    """How the program's state is captured."""
+
+    MEMORY = "memory"
+    PROCESS = "process"
+
+
+def run(
+    command: Annotated[list[str], typer.Argument(metavar="-- CMD ...", help="The program.")],
+    group: Annotated[
+        str, typer.Option(envvar="MMSNAP_GROUP", help="The group it is a member of.")
+    ] = "main",
+    member: Annotated[
+        str,
+        typer.Option(
+            envvar="MMSNAP_MEMBER",
+            help="Its name in the group; under this name it finds its memory again.",
+        ),
+    ] = "main",
+    engine: Annotated[
+        Engine,
+        typer.Option(help="memory: the program calls mmsnap.attach(). process: any program."),
+    ] = Engine.MEMORY,
+    address: Address = None,
+) -> None:
+    """Start a program as a member of a group.
+
+    The program calls mmsnap.attach(), which finds the service, the group and the member's name in
+    the environment. Signals are passed on to it, and mmsnap run ends with its exit code (128 + N
+    when signal N ended it).
+
+    \b
+    Example, two members of one group:
+        mmsnap run --group shop --member a -- python worker.py &
+        mmsnap run --group shop --member b -- python worker.py &
+    """
+    if engine is Engine.PROCESS:
+        raise UnsupportedError(
+            "programs that know nothing of mmsnap can not be checkpointed yet",
+            subject=command[0],
+            hint="use mmsnap.attach() in the program and leave out --engine",
+        )
+    found = address or default_address()
+    _expect_listener(found)
+    membership = {"MMSNAP_ADDRESS": found, "MMSNAP_GROUP": group, "MMSNAP_MEMBER": member}
+    sys.exit(_supervise(command, os.environ | membership))
+
+
+def _expect_listener(address: str) -> None:
+    """Says so at once when nobody listens, rather than from inside the program."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(os.fspath(socket_path(address)))
+        except OSError as error:
+            raise AgentUnavailableError(
+                f"no service listens at {address}: {error.strerror}",
+                subject=address,
+                hint="start one with `mmsnap agent --pool DIR`, or name it with --address",
+            ) from error
+
+
+def _supervise(command: list[str], environment: Mapping[str, str]) -> int:
+    """Runs the program to its end; returns the exit code to end with."""
+    # With SIGCHLD ignored, as some parents leave it, the kernel would throw the exit code away.
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    awaited = _FORWARDED | {signal.SIGCHLD}
+    unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
+    pid = _spawn(command, environment, unblocked)
+    while True:
+        arrived = signal.sigwaitinfo(awaited)
+        if arrived.si_signo == signal.SIGCHLD:
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                code = os.waitstatus_to_exitcode(status)
+                return code if code >= 0 else _SIGNALLED - code
+        elif arrived.si_code != _SENT_BY_KERNEL:
+            # What a terminal sends (Ctrl-C) reached the program too: it is in our process group.
+            os.kill(pid, arrived.si_signo)
+
+
+def _spawn(
+    command: list[str], environment: Mapping[str, str], unblocked: set[signal.Signals | int]
+) -> int:
+    try:
+        return os.posix_spawnp(
+            command[0],
+            command,
+            environment,
+            setsigmask=unblocked,
+            # Python ignores these two; a program expects them as they were.
+            setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
+        )
+    except FileNotFoundError:
+        _refuse(ExitCode.NO_SUCH_PROGRAM, f"{command[0]}: no such program")
+    except PermissionError:
+        _refuse(ExitCode.NOT_EXECUTABLE, f"{command[0]}: not executable")
+
+
+def _refuse(code: ExitCode, message: str) -> NoReturn:
+    typer.echo(f"mmsnap: {message}", err=True)
+    raise typer.Exit(code)

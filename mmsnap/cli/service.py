@@ -1,0 +1,80 @@
+"""The checkpoints of a group, kept by a service."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import typer
+
+from mmsnap.cli.checkpoints import Entry
+from mmsnap.cli.progress import Told
+from mmsnap_sdk.checkpoint import Checkpoint, Durability
+from mmsnap_sdk.client import Client
+from mmsnap_sdk.service_records import GroupCheckpoint, Progress
+
+# What each step of a checkpoint is to somebody who waits for it.
+_STEPS = {
+    "begin": "copying what changed while the members run",
+    "resume": "sealing the members' logs, the members run",
+    "decide": "writing the commit record",
+}
+
+
+class GroupCheckpoints:
+    """`Checkpoints` of a group."""
+
+    def __init__(self, client: Client, group: str) -> None:
+        self.owner = group
+        self._client = client
+
+    def entries(self) -> list[Entry]:
+        return group_entries(self._client, self.owner)
+
+    def find(self, name: str) -> Entry:
+        return _entry(self._client.find(self.owner, name))
+
+    def create(
+        self, name: str | None, *, wait: Durability, max_pause: str | None, told: Told
+    ) -> Checkpoint:
+        def hear(progress: Progress) -> None:
+            told(f"@{progress.epoch}: {_STEPS.get(progress.step, progress.step)}")
+
+        return self._client.checkpoint(
+            self.owner, name, wait=wait, max_pause=max_pause, progress=hear
+        )
+
+    def restore(self, name: str) -> Checkpoint:
+        return self._client.restore(self.owner, name)
+
+    def verify(self, name: str) -> None:
+        self._client.verify(self.owner, name)
+
+    def delete(self, name: str) -> None:
+        self._client.delete_checkpoint(self.owner, name)
+
+    def pin(self, name: str, pinned: bool) -> None:
+        change = self._client.pin if pinned else self._client.unpin
+        change(self.owner, name)
+
+    def wait(self, name: str, durability: Durability, timeout: str | None) -> None:
+        self._client.find(self.owner, name).wait(durability, timeout)
+
+
+@contextmanager
+def connected(address: str | None) -> Iterator[Client]:
+    """A client of the service; what it refuses inside the `with` ends as a usage error."""
+    with Client(address) as client:
+        try:
+            yield client
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+
+
+def group_entries(client: Client, group: str | None) -> list[Entry]:
+    """The checkpoints of a group, or of all groups."""
+    return [_entry(each) for each in client.checkpoints(group)]
+
+
+def _entry(checkpoint: GroupCheckpoint) -> Entry:
+    return Entry(checkpoint.group, checkpoint, checkpoint.head)
