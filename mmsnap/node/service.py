@@ -100,7 +100,6 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
             region=region_name(group, application.member),
             socket=str(self._desk.switchboard.path),
             token=admission.seat.token,
-            head_epoch=None if head is None else head.epoch,
             restore_epoch=admission.restore_epoch,
             committed_epochs=admission.committed_epochs,
             head=None if head is None else checkpoint_reply(head, head.epoch),

@@ -5,16 +5,19 @@ Shared by the blocking and the asyncio client. Nothing here speaks to anybody.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 from mmsnap.errors import UnsupportedError
-from mmsnap.quantities import parse_duration
 from mmsnap.rpc.v1 import mmsnap_pb2 as pb
 from mmsnap_sdk.checkpoint import DURABILITIES, Durability
 from mmsnap_sdk.service_records import (
+    Admission,
+    Application,
     Event,
     GroupCheckpoint,
     GroupMemberCheckpoint,
@@ -39,12 +42,12 @@ _STATES: Final[dict[int, MemberState]] = {
     pb.MEMBER_STATE_LOST: "lost",
     pb.MEMBER_STATE_LEFT: "left",
 }
-_ON_LOSS: Final[dict[int, OnLoss]] = {
+_ON_LOSS: Final[dict[pb.OnLoss, OnLoss]] = {
     pb.ON_LOSS_ROLLBACK: "rollback",
     pb.ON_LOSS_WAIT: "wait",
     pb.ON_LOSS_FRESH: "fresh",
 }
-ON_LOSS_NUMBERS: Final = {name: number for number, name in _ON_LOSS.items()}
+_ON_LOSS_NUMBERS: Final = {name: number for number, name in _ON_LOSS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +60,34 @@ class Call(Generic[Result]):
     timeout_seconds: float | None = _QUICK_SECONDS
 
 
+def attach(application: Application) -> Call[Admission]:
+    request = pb.AttachRequest(
+        group=application.group,
+        member=application.member,
+        pid=os.getpid(),
+        size_bytes=application.size_bytes or 0,
+        on_loss=_ON_LOSS_NUMBERS[application.on_loss],
+        resuming=application.followed_restore_epoch is not None,
+        followed_restore_epoch=application.followed_restore_epoch or 0,
+    )
+    return Call("Attach", request, _admission)
+
+
 def checkpoint(
     group: str,
     name: str | None,
     labels: Mapping[str, str] | None,
     wait: Durability,
-    timeout: timedelta | str | None,
-    max_pause: timedelta | str | None,
+    timeout_ns: int,
+    max_pause_ns: int,
     automatic: bool,
 ) -> Call[Progress | GroupCheckpoint]:
     require_captured(wait, group)
-    timeout_ns = 0 if timeout is None else parse_duration(timeout)
     request = pb.CheckpointRequest(
         group=group,
         name=name or "",
         labels=labels or {},
-        max_pause_ns=0 if max_pause is None else parse_duration(max_pause),
+        max_pause_ns=max_pause_ns,
         timeout_ns=timeout_ns,
         automatic=automatic,
     )
@@ -173,6 +188,18 @@ def shown(message: pb.Checkpoint) -> GroupCheckpoint:
         group=message.group,
         head=message.head,
         held_ns=message.held_ns,
+    )
+
+
+def _admission(message: pb.AttachResponse) -> Admission:
+    return Admission(
+        pool=Path(message.pool),
+        region=message.region,
+        socket=message.socket,
+        token=message.token,
+        restore_epoch=message.restore_epoch,
+        committed_epochs=frozenset(message.committed_epochs),
+        head=shown(message.head) if message.HasField("head") else None,
     )
 
 

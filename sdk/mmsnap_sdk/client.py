@@ -14,6 +14,7 @@ from typing import Any, Final, TypeVar
 import grpc
 
 from mmsnap.errors import MmsnapError
+from mmsnap.quantities import parse_duration
 from mmsnap.rpc.addresses import default_address, socket_path
 from mmsnap.rpc.failures import error_of
 from mmsnap.rpc.v1 import mmsnap_pb2_grpc
@@ -29,6 +30,10 @@ _OPTIONS: Final = (
     # The socket is local: a proxy from the environment has no business with it.
     ("grpc.enable_http_proxy", 0),
     ("grpc.max_receive_message_length", 64 << 20),
+    # A service that was restarted is found again at once, not after minutes of backing off.
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 500),
 )
 
 
@@ -84,57 +89,55 @@ class Client:
             FileExistsError: the name is taken. NotFoundError: there is no such group.
             UnsupportedError: `wait` is more than the service can promise.
         """
-        call = calls.checkpoint(group, name, labels, wait, timeout, max_pause, automatic)
-        hear = _Hearing(progress)
-        for step in self._stream(call):
-            hear(step)
-        return hear.committed
+        budgets = _ns(timeout), _ns(max_pause)
+        call = calls.checkpoint(group, name, labels, wait, *budgets, automatic)
+        return self.take(call, progress)
 
     def restore(self, group: str, name: str = "latest") -> GroupCheckpoint:
         """Brings all members back to a checkpoint, by name, "latest" or "@EPOCH".
 
         Raises AbortedError when the members run on as before, NotFoundError.
         """
-        return self._ask(calls.restore(group, name))
+        return self.ask(calls.restore(group, name))
 
     def checkpoints(self, group: str | None = None) -> list[GroupCheckpoint]:
         """The checkpoints of a group or of all groups, ascending by epoch; NotFoundError."""
-        return self._ask(calls.checkpoints(group))
+        return self.ask(calls.checkpoints(group))
 
     def find(self, group: str, name: str = "latest") -> GroupCheckpoint:
         """One checkpoint by name, "latest" (the head) or "@EPOCH"; NotFoundError."""
-        return self._ask(calls.find(group, name))
+        return self.ask(calls.find(group, name))
 
     def delete_checkpoint(self, group: str, name: str) -> None:
         """Deletes a checkpoint; NotFoundError, ValueError for the head."""
-        self._ask(calls.delete_checkpoint(group, name))
+        self.ask(calls.delete_checkpoint(group, name))
 
     def pin(self, group: str, name: str) -> None:
         """Keeps a checkpoint from pruning; NotFoundError."""
-        self._ask(calls.pin(group, name, True))
+        self.ask(calls.pin(group, name, True))
 
     def unpin(self, group: str, name: str) -> None:
         """Lets pruning have a checkpoint again; NotFoundError."""
-        self._ask(calls.pin(group, name, False))
+        self.ask(calls.pin(group, name, False))
 
     def verify(self, group: str, name: str = "latest") -> list[str]:
         """Reads all that a checkpoint stands on; the members whose part is whole.
 
         Raises CorruptionError, which names what is damaged, and NotFoundError.
         """
-        return self._ask(calls.verify(group, name))
+        return self.ask(calls.verify(group, name))
 
     def members(self, group: str | None = None) -> list[Member]:
         """The members of a group or of all groups, by name; NotFoundError."""
-        return self._ask(calls.members(group))
+        return self.ask(calls.members(group))
 
     def detach(self, group: str, member: str) -> None:
         """Drops a member that is not attached from its group; NotFoundError, InUseError."""
-        self._ask(calls.detach(group, member))
+        self.ask(calls.detach(group, member))
 
     def usage(self) -> PoolUsage:
         """What the pool's medium has, and what each region takes of it."""
-        return self._ask(calls.usage())
+        return self.ask(calls.usage())
 
     def watch(self, group: str | None = None) -> Iterator[Event]:
         """What happens from now on, in a group or in all; ends when the iterator is closed.
@@ -157,12 +160,22 @@ class Client:
     ) -> None:
         self.close()
 
-    def _ask(self, call: Call[Result]) -> Result:
+    def ask(self, call: Call[Result]) -> Result:
+        """Makes one call of `calls`."""
         try:
             reply = getattr(self._stub, call.method)(call.request, timeout=call.timeout_seconds)
         except grpc.RpcError as failure:
             raise error_of(failure, self.address) from None
         return call.read(reply)
+
+    def take(
+        self, call: Call[Progress | GroupCheckpoint], progress: Heard | None = None
+    ) -> GroupCheckpoint:
+        """Makes a `calls.checkpoint`; returns when it is committed."""
+        hear = _Hearing(progress)
+        for step in self._stream(call):
+            hear(step)
+        return hear.committed
 
     def _stream(self, call: Call[Result]) -> Iterator[Result]:
         # Outside of the generator: the call begins now, not when the first answer is asked for.
@@ -200,7 +213,8 @@ class AsyncClient:
         progress: Heard | None = None,
     ) -> GroupCheckpoint:
         """See `Client.checkpoint`."""
-        call = calls.checkpoint(group, name, labels, wait, timeout, max_pause, automatic)
+        budgets = _ns(timeout), _ns(max_pause)
+        call = calls.checkpoint(group, name, labels, wait, *budgets, automatic)
         hear = _Hearing(progress)
         async for step in self._stream(call):
             hear(step)
@@ -208,43 +222,43 @@ class AsyncClient:
 
     async def restore(self, group: str, name: str = "latest") -> GroupCheckpoint:
         """See `Client.restore`."""
-        return await self._ask(calls.restore(group, name))
+        return await self.ask(calls.restore(group, name))
 
     async def checkpoints(self, group: str | None = None) -> list[GroupCheckpoint]:
         """See `Client.checkpoints`."""
-        return await self._ask(calls.checkpoints(group))
+        return await self.ask(calls.checkpoints(group))
 
     async def find(self, group: str, name: str = "latest") -> GroupCheckpoint:
         """See `Client.find`."""
-        return await self._ask(calls.find(group, name))
+        return await self.ask(calls.find(group, name))
 
     async def delete_checkpoint(self, group: str, name: str) -> None:
         """See `Client.delete_checkpoint`."""
-        await self._ask(calls.delete_checkpoint(group, name))
+        await self.ask(calls.delete_checkpoint(group, name))
 
     async def pin(self, group: str, name: str) -> None:
         """See `Client.pin`."""
-        await self._ask(calls.pin(group, name, True))
+        await self.ask(calls.pin(group, name, True))
 
     async def unpin(self, group: str, name: str) -> None:
         """See `Client.unpin`."""
-        await self._ask(calls.pin(group, name, False))
+        await self.ask(calls.pin(group, name, False))
 
     async def verify(self, group: str, name: str = "latest") -> list[str]:
         """See `Client.verify`."""
-        return await self._ask(calls.verify(group, name))
+        return await self.ask(calls.verify(group, name))
 
     async def members(self, group: str | None = None) -> list[Member]:
         """See `Client.members`."""
-        return await self._ask(calls.members(group))
+        return await self.ask(calls.members(group))
 
     async def detach(self, group: str, member: str) -> None:
         """See `Client.detach`."""
-        await self._ask(calls.detach(group, member))
+        await self.ask(calls.detach(group, member))
 
     async def usage(self) -> PoolUsage:
         """See `Client.usage`."""
-        return await self._ask(calls.usage())
+        return await self.ask(calls.usage())
 
     def watch(self, group: str | None = None) -> AsyncIterator[Event]:
         """See `Client.watch`."""
@@ -272,7 +286,8 @@ class AsyncClient:
             self._stub = mmsnap_pb2_grpc.AgentStub(self._channel)  # type: ignore[no-untyped-call]
         return getattr(self._stub, name)
 
-    async def _ask(self, call: Call[Result]) -> Result:
+    async def ask(self, call: Call[Result]) -> Result:
+        """Makes one call of `calls`."""
         try:
             reply = await self._method(call.method)(call.request, timeout=call.timeout_seconds)
         except grpc.RpcError as failure:
@@ -291,6 +306,10 @@ class AsyncClient:
             raise error_of(failure, self.address) from None
         finally:
             replies.cancel()
+
+
+def _ns(duration: timedelta | str | None) -> int:
+    return 0 if duration is None else parse_duration(duration)
 
 
 class _Hearing:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Literal
 
 from mmsnap_sdk.checkpoint import Checkpoint, MemberCheckpoint
@@ -99,6 +100,44 @@ class Event:
     member: str
     epoch: int
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """What a process says of itself to become a member.
+
+    Attributes:
+        followed_restore_epoch: of a process that is a member and lost its connection: the
+            last restore that its memory followed. None: it begins now.
+    """
+
+    group: str
+    member: str
+    size_bytes: int | None
+    on_loss: OnLoss
+    followed_restore_epoch: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What the process is told.
+
+    Attributes:
+        pool, region: where its memory is.
+        socket, token: where it takes its orders, and what it says there first.
+        restore_epoch: the last restore of the group, which its memory follows when it shows
+            the head.
+        committed_epochs: prepared epochs that are not among them were aborted.
+        head: what its region must show; None: nothing.
+    """
+
+    pool: Path
+    region: str
+    socket: str
+    token: int
+    restore_epoch: int
+    committed_epochs: frozenset[int]
+    head: GroupCheckpoint | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,24 +50,22 @@ class AttachRequest(_message.Message):
     def __init__(self, group: _Optional[str] = ..., member: _Optional[str] = ..., pid: _Optional[int] = ..., size_bytes: _Optional[int] = ..., on_loss: _Optional[_Union[OnLoss, str]] = ..., resuming: _Optional[bool] = ..., followed_restore_epoch: _Optional[int] = ...) -> None: ...
 
 class AttachResponse(_message.Message):
-    __slots__ = ("pool", "region", "socket", "token", "head_epoch", "restore_epoch", "committed_epochs", "head")
+    __slots__ = ("pool", "region", "socket", "token", "head", "restore_epoch", "committed_epochs")
     POOL_FIELD_NUMBER: _ClassVar[int]
     REGION_FIELD_NUMBER: _ClassVar[int]
     SOCKET_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
-    HEAD_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    HEAD_FIELD_NUMBER: _ClassVar[int]
     RESTORE_EPOCH_FIELD_NUMBER: _ClassVar[int]
     COMMITTED_EPOCHS_FIELD_NUMBER: _ClassVar[int]
-    HEAD_FIELD_NUMBER: _ClassVar[int]
     pool: str
     region: str
     socket: str
     token: int
-    head_epoch: int
+    head: Checkpoint
     restore_epoch: int
     committed_epochs: _containers.RepeatedScalarFieldContainer[int]
-    head: Checkpoint
-    def __init__(self, pool: _Optional[str] = ..., region: _Optional[str] = ..., socket: _Optional[str] = ..., token: _Optional[int] = ..., head_epoch: _Optional[int] = ..., restore_epoch: _Optional[int] = ..., committed_epochs: _Optional[_Iterable[int]] = ..., head: _Optional[_Union[Checkpoint, _Mapping]] = ...) -> None: ...
+    def __init__(self, pool: _Optional[str] = ..., region: _Optional[str] = ..., socket: _Optional[str] = ..., token: _Optional[int] = ..., head: _Optional[_Union[Checkpoint, _Mapping]] = ..., restore_epoch: _Optional[int] = ..., committed_epochs: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class DetachRequest(_message.Message):
     __slots__ = ("group", "member")
