@@ -20,6 +20,16 @@ static void *reserve(uint64_t size, int prot, int fd) {
     return map == MAP_FAILED ? NULL : map;
 }
 
+/* Growing makes the sums longer first, so they may be longer than the base; but not tell of pages it lacks.
+ */
+static int check_not_cut(const mm_base *base, uint64_t sums_bytes) {
+    uint64_t known = sums_bytes / sizeof *base->sums, limit = base->size_max / MM_PAGE_SIZE;
+    for (uint64_t page = base->extent / MM_PAGE_SIZE; page < known && page < limit; page++)
+        if (base->sums[page])
+            return mm_fail(MM_E_CORRUPT, "base is cut short: page %llu is missing", (unsigned long long)page);
+    return MM_OK;
+}
+
 int mm_base_open(int folder_fd, int writable, uint64_t size_max, mm_base *out) {
     int flags = writable ? O_RDWR | O_CREAT | O_CLOEXEC : O_RDONLY | O_CLOEXEC;
     struct stat stat, sums;
@@ -40,6 +50,7 @@ int mm_base_open(int folder_fd, int writable, uint64_t size_max, mm_base *out) {
         out->pages = reserve(size_max, prot, out->fd);
         if (!out->sums || !out->pages) status = mm_fail_errno("mapping base and base.sums");
     }
+    if (status == MM_OK) status = check_not_cut(out, (uint64_t)sums.st_size);
     if (status != MM_OK) mm_base_close(out);
     return status;
 }

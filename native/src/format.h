@@ -3,8 +3,8 @@
  * tells the same to people). Little-endian; each record carries a CRC32C over
  * everything in it but the checksum itself.
  *
- *   POOL/mmsnap.pool                     pool_header
- *   POOL/regions/NAME/region             region_header
+ *   POOL/mmsnap.pool, .copy              pool_header, twice
+ *   POOL/regions/NAME/region, .copy      region_header, twice
  *   POOL/regions/NAME/base               pages, as of the last applied checkpoint
  *   POOL/regions/NAME/base.sums          CRC32C of each page of the base, u32 each
  *   POOL/regions/NAME/journal, .copy     frames of entries: which checkpoints exist

@@ -2,8 +2,7 @@
 
 #include "error.h"
 #include "region.h"
-
-#include <errno.h>
+#include "thread.h"
 
 /* Each is tried; a failure (no room for undo, a reader on the base) leaves it for the next time, and the
  * checkpoint that can not go on because of it says so. */
@@ -41,13 +40,9 @@ int mm_keeper_start(mm_region *region) {
     pthread_mutex_init(&keeper->lock, NULL);
     pthread_cond_init(&keeper->changed, NULL);
     keeper->asked = 1; /* arming waits */
-    int error = pthread_create(&keeper->thread, NULL, keeper_main, region);
-    if (error) {
-        errno = error;
-        return mm_fail_errno("starting the keeper thread of region %s", region->name);
-    }
-    keeper->running = 1;
-    return MM_OK;
+    int status = mm_thread_start(&keeper->thread, keeper_main, region, "keeper");
+    keeper->running = status == MM_OK;
+    return status;
 }
 
 static void tell(mm_keeper *keeper, int *flag) {

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "error.h"
+#include "thread.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -190,8 +191,7 @@ int mm_member_start(mm_region *region, const char *socket_path, uint64_t token, 
                                      .token = token,
                                      .word = {(uint64_t)getpid(), region->in_doubt, member->highest_epoch}});
     region->member_fd = member->fd;
-    if (status == MM_OK && pthread_create(&member->thread, NULL, member_main, member) != 0)
-        status = mm_fail(MM_E_SYSTEM, "starting the member's thread");
+    if (status == MM_OK) status = mm_thread_start(&member->thread, member_main, member, "member");
     if (status == MM_OK)
         *out = member;
     else

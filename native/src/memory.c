@@ -56,6 +56,9 @@ static int grow(mm_region *region, uint64_t extent) {
     uint64_t old = region->extent;
     if (extent <= old) return MM_OK;
     int status = mm_base_grow(&region->base, extent);
+    /* A flushed log may tell of pages that a base whose length was not flushed would lack. */
+    if (status == MM_OK) status = region->medium->persist(region->base.fd);
+    if (status == MM_OK) status = region->medium->persist(region->base.sums_fd);
     if (status == MM_OK) status = mm_base_map_private(&region->base, region->address, old, extent);
     if (status == MM_OK) status = mm_tracker_register(&region->tracker, region->address + old, extent - old);
     if (status == MM_OK) region->extent = extent;

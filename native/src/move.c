@@ -34,25 +34,22 @@ static int check_fits(const mm_region *region, const mm_delta *delta) {
     return mm_delta_check(delta);
 }
 
-/* What makes `from` again of a base at the delta's checkpoint. */
+/* What makes `from` again of a base at the delta's checkpoint. A page that is damaged keeps the checksum that
+ * it fails: `from` is lost with it, as it is already, and nothing newer. */
 static int save_undo(mm_region *region, const mm_delta *delta, const mm_node *from, uint64_t to,
                      uint64_t *undo_id) {
     mm_delta undo;
     int status = mm_delta_create(region->folder_fd, region->next_delta_id, delta->count, &undo);
     if (status != MM_OK) return status;
     *undo_id = region->next_delta_id++;
-    for (uint64_t slot = 0; slot < delta->count && status == MM_OK; slot++) {
+    for (uint64_t slot = 0; slot < delta->count; slot++) {
         uint32_t page = delta->index[slot].page;
         const uint8_t *bytes = region->base.pages + (uint64_t)page * MM_PAGE_SIZE;
-        if (!mm_base_page_is_good(&region->base, page, bytes))
-            status = mm_fail(MM_E_CORRUPT, "base is damaged: page %u fails the checksum", page);
-        else
-            mm_delta_append(&undo, page, bytes);
+        mm_delta_append(&undo, page, bytes);
+        if (!mm_base_page_is_good(&region->base, page, bytes)) undo.index[slot].crc = region->base.sums[page];
     }
-    if (status == MM_OK) {
-        mm_delta_seal(&undo, region->header.id, to, &from->info);
-        status = mm_delta_persist(&undo, region->medium, region->folder_fd);
-    }
+    mm_delta_seal(&undo, region->header.id, to, &from->info);
+    status = mm_delta_persist(&undo, region->medium, region->folder_fd);
     mm_delta_close(&undo);
     if (status != MM_OK) mm_delta_remove(region->folder_fd, *undo_id);
     return status;
@@ -179,22 +176,37 @@ int mm_region_move_base(mm_region *region) {
     return status;
 }
 
-int mm_region_overlay(mm_region *region, const mm_history *history, uint64_t epoch) {
+typedef void (*delta_fn)(mm_region *, const mm_delta *);
+
+/* Opens and checks each delta from the base to `epoch`, in order. */
+static int walk_path(mm_region *region, const mm_history *history, uint64_t epoch, delta_fn visit) {
     uint64_t *path;
     size_t length;
     int status = mm_history_path(history, epoch, &path, &length);
     if (status != MM_OK) return status;
     for (size_t i = 0; i < length && status == MM_OK; i++) {
         mm_delta delta;
-        status = mm_delta_open(region->folder_fd, mm_history_find(history, path[i])->delta_id,
-                               region->header.id, &delta);
+        uint64_t id = mm_history_find(history, path[i])->delta_id;
+        status = mm_delta_open(region->folder_fd, id, region->header.id, &delta);
         if (status != MM_OK) break;
         status = check_fits(region, &delta);
-        for (uint64_t slot = 0; slot < delta.count && status == MM_OK; slot++)
-            memcpy(region->address + (uint64_t)delta.index[slot].page * MM_PAGE_SIZE,
-                   mm_delta_page(&delta, slot), MM_PAGE_SIZE);
+        if (status == MM_OK && visit) visit(region, &delta);
         mm_delta_close(&delta);
     }
     free(path);
     return status;
+}
+
+int mm_region_check_path(mm_region *region, uint64_t epoch) {
+    return walk_path(region, &region->history, epoch, NULL);
+}
+
+static void lay_over(mm_region *region, const mm_delta *delta) {
+    for (uint64_t slot = 0; slot < delta->count; slot++)
+        memcpy(region->address + (uint64_t)delta->index[slot].page * MM_PAGE_SIZE, mm_delta_page(delta, slot),
+               MM_PAGE_SIZE);
+}
+
+int mm_region_overlay(mm_region *region, const mm_history *history, uint64_t epoch) {
+    return walk_path(region, history, epoch, lay_over);
 }

@@ -2,6 +2,7 @@
 
 #include "error.h"
 #include "file.h"
+#include "header.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,34 +34,23 @@ static void read_boot_id(char boot_id[40]) {
     close(fd);
 }
 
-static int check_pool_header(const mm_bytes *file, const char *pool) {
-    const mm_pool_header *header = (const mm_pool_header *)file->bytes;
-    if (file->size < sizeof *header || header->magic != MM_POOL_MAGIC || header->crc != MM_CRC_OF(header))
-        return mm_fail(MM_E_CORRUPT, "%s/mmsnap.pool is damaged", pool);
-    if (header->version != MM_FORMAT_VERSION)
-        return mm_fail(MM_E_VERSION, "pool %s has format version %u; this version reads %u", pool,
-                       header->version, MM_FORMAT_VERSION);
-    return MM_OK;
-}
-
 static int open_header(int pool_fd, const char *pool, int create) {
-    int fd = openat(pool_fd, "mmsnap.pool", O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT && create) {
-        mm_pool_header header = {
-            .magic = MM_POOL_MAGIC, .version = MM_FORMAT_VERSION, .page_size = MM_PAGE_SIZE};
+    mm_pool_header header;
+    int status = mm_header_read(pool_fd, "mmsnap.pool", create, &header, sizeof header);
+    if (status == MM_E_NOT_FOUND && create) {
+        header =
+            (mm_pool_header){.magic = MM_POOL_MAGIC, .version = MM_FORMAT_VERSION, .page_size = MM_PAGE_SIZE};
         mm_random_id(header.id);
         read_boot_id(header.boot_id);
-        header.crc = MM_CRC_OF(&header);
-        return mm_file_create(pool_fd, "mmsnap.pool", &header, sizeof header);
+        return mm_header_write(pool_fd, "mmsnap.pool", &header, sizeof header);
     }
-    if (fd < 0 && errno == ENOENT)
+    if (status == MM_E_NOT_FOUND)
         return mm_fail(MM_E_NOT_FOUND, "%s is not a pool: it has no mmsnap.pool", pool);
-    if (fd < 0) return mm_fail_errno("opening %s/mmsnap.pool", pool);
-    mm_bytes file;
-    int status = mm_file_read(fd, 1 << 16, &file);
-    if (status == MM_OK) status = check_pool_header(&file, pool);
-    free(file.bytes);
-    close(fd);
+    if (status == MM_OK && header.magic != MM_POOL_MAGIC)
+        status = mm_fail(MM_E_CORRUPT, "%s/mmsnap.pool is no pool's header", pool);
+    if (status == MM_OK && header.version != MM_FORMAT_VERSION)
+        status = mm_fail(MM_E_VERSION, "pool %s has format version %u; this version reads %u", pool,
+                         header.version, MM_FORMAT_VERSION);
     return status;
 }
 
@@ -103,26 +93,17 @@ int mm_pool_region_folder(const char *pool, const char *name, int create, int *f
 
 static uint64_t round_size(uint64_t size) { return (size + SIZE_GRAIN - 1) / SIZE_GRAIN * SIZE_GRAIN; }
 
-static int write_region_header(int folder_fd, mm_region_header *header) {
-    header->crc = MM_CRC_OF(header);
-    return mm_file_create(folder_fd, "region", header, sizeof *header);
-}
-
-static int read_region_header(int fd, mm_region_header *out) {
-    mm_bytes file;
-    int status = mm_file_read(fd, 1 << 16, &file);
+static int read_region_header(int folder_fd, int writable, mm_region_header *out) {
+    int status = mm_header_read(folder_fd, "region", writable, out, sizeof *out);
     if (status != MM_OK) return status;
-    const mm_region_header *header = (const mm_region_header *)file.bytes;
-    if (file.size < sizeof *header || header->magic != MM_REGION_MAGIC || header->crc != MM_CRC_OF(header) ||
-        header->size_max_bytes > SIZE_LIMIT || header->size_max_bytes % SIZE_GRAIN != 0)
-        status = mm_fail(MM_E_CORRUPT, "file region, the region's header, is damaged");
-    else if (header->version != MM_FORMAT_VERSION || header->page_size != MM_PAGE_SIZE)
-        status = mm_fail(MM_E_VERSION, "the region has format version %u, page size %u", header->version,
-                         header->page_size);
-    else
-        *out = *header;
-    free(file.bytes);
-    return status;
+    if (out->magic != MM_REGION_MAGIC || out->size_max_bytes > SIZE_LIMIT ||
+        out->size_max_bytes % SIZE_GRAIN != 0)
+        return mm_fail(MM_E_CORRUPT, "file region is no region's header");
+    if (out->version != MM_FORMAT_VERSION || out->page_size != MM_PAGE_SIZE)
+        return mm_fail(MM_E_VERSION,
+                       "the region has format version %u and pages of %u bytes; this version reads %u",
+                       out->version, out->page_size, MM_FORMAT_VERSION);
+    return MM_OK;
 }
 
 int mm_pool_region_header(int folder_fd, mm_mode mode, uint64_t size_max, mm_region_header *out,
@@ -130,17 +111,14 @@ int mm_pool_region_header(int folder_fd, mm_mode mode, uint64_t size_max, mm_reg
     if (size_max > SIZE_LIMIT)
         return mm_fail(MM_E_INVALID, "a region has at most %llu bytes", (unsigned long long)SIZE_LIMIT);
     *created = 0;
-    int fd = openat(folder_fd, "region", O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno != ENOENT) return mm_fail_errno("opening the region's header");
-    if (fd >= 0) {
-        int status = read_region_header(fd, out);
-        close(fd);
-        if (status != MM_OK) return status;
+    int status = read_region_header(folder_fd, mode != MM_MODE_READ_ONLY, out);
+    if (status == MM_OK) {
         if (mode == MM_MODE_MUST_CREATE) return mm_fail(MM_E_EXISTS, "the region exists already");
         if (mode == MM_MODE_READ_ONLY || round_size(size_max) <= out->size_max_bytes) return MM_OK;
         out->size_max_bytes = round_size(size_max);
-        return write_region_header(folder_fd, out);
+        return mm_header_write(folder_fd, "region", out, sizeof *out);
     }
+    if (status != MM_E_NOT_FOUND) return status;
     if (mode == MM_MODE_MUST_EXIST || mode == MM_MODE_READ_ONLY)
         return mm_fail(MM_E_NOT_FOUND, "the region does not exist");
     *out = (mm_region_header){.magic = MM_REGION_MAGIC,
@@ -149,5 +127,5 @@ int mm_pool_region_header(int folder_fd, mm_mode mode, uint64_t size_max, mm_reg
                               .size_max_bytes = round_size(size_max ? size_max : DEFAULT_SIZE_MAX)};
     mm_random_id(out->id);
     *created = 1;
-    return write_region_header(folder_fd, out);
+    return mm_header_write(folder_fd, "region", out, sizeof *out);
 }

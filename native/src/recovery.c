@@ -90,6 +90,8 @@ static int choose_head(mm_region *region, uint64_t wanted) {
     const mm_node *node = mm_history_find(&region->history, epoch);
     if (!node || (!node->live && epoch != MM_EPOCH_ROOT))
         return mm_fail(MM_E_NOT_FOUND, "region %s has no checkpoint @%" PRIu64, region->name, epoch);
+    int status = mm_region_check_path(region, epoch);
+    if (status != MM_OK) return status;
     mm_frame frame = {0};
     mm_frame_epoch(&frame, MM_ENTRY_HEAD, epoch);
     return mm_region_record(region, &frame, 1);

@@ -74,8 +74,12 @@ static void release(mm_region *region) {
     mm_journal_close(&region->journal);
     if (region->tracker.uffd >= 0) mm_tracker_close(&region->tracker);
     mm_pin_drop(region->folder_fd, &region->pin);
+    /* The lock before the registry: closing it while another open of this process has taken it would end
+     * that one too. */
+    if (region->lock_fd >= 0) close(region->lock_fd);
+    region->lock_fd = -1;
     mm_registry_remove(region);
-    int *fds[] = {&region->apply_fd, &region->lock_fd, &region->folder_fd};
+    int *fds[] = {&region->apply_fd, &region->folder_fd};
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++) {
         if (*fds[i] >= 0) close(*fds[i]);
         *fds[i] = -1;
@@ -138,6 +142,9 @@ int mm_region_begin(mm_region *region, int writing) {
     if (region->closed) return mm_fail(MM_E_INVALID, "region %s is closed", region->name);
     if (writing && region->read_only)
         return mm_fail(MM_E_READ_ONLY, "region %s is open for reading only", region->name);
+    if (region->broken)
+        return mm_fail(MM_E_SYSTEM, "a restore of region %s failed half-way: close it and open it again",
+                       region->name);
     if (mm_gate_depth(&region->gate))
         return mm_fail(MM_E_HELD, "not inside an update of region %s: it would wait for itself",
                        region->name);

@@ -23,6 +23,7 @@ struct mm_region {
     const mm_medium *medium;
     mm_region_header header;
     int read_only, created;
+    int broken; /* a restore failed half-way: the memory is of no checkpoint, and none is taken of it */
     _Atomic int references, closed, forked, partial;
     struct mm_region *next; /* in the registry of this process */
 
@@ -77,6 +78,8 @@ void mm_region_add_pending(void *region, uintptr_t start, uintptr_t end);
 /* move.c: the base goes to the head, a checkpoint at a time. MM_E_AGAIN: a reader keeps it where it is. */
 int mm_region_move_base(mm_region *);
 int mm_region_finish_move(mm_region *); /* that a dead owner began */
+/* Whether everything between base and `epoch` is whole: asked before anything relies on it. */
+int mm_region_check_path(mm_region *, uint64_t epoch);
 /* Lays the deltas between base and `epoch` over the private mapping. */
 int mm_region_overlay(mm_region *, const mm_history *, uint64_t epoch);
 

@@ -26,13 +26,17 @@ static int record_head(mm_region *region, uint64_t target) {
 int mm_restore_held(mm_region *region, uint64_t epoch) {
     uint64_t target;
     int status = find_target(region, epoch, &target);
+    if (status == MM_OK)
+        status = mm_region_check_path(region, target); /* damage is found before the head moves */
     if (status == MM_OK) status = record_head(region, target);
-    if (status == MM_OK) status = mm_region_move_base(region);
-    if (status != MM_OK && status != MM_E_AGAIN) return status;
+    if (status != MM_OK) return status;
+    /* Whatever keeps the base from following (a reader, a full medium): then the deltas are laid over it. */
+    mm_region_move_base(region);
     /* In constant time, where the kernel can; mapping over the old pages frees each of them first. */
     if (region->extent)
         mm_tracker_set_aside(&region->tracker, region->address, region->extent, region->alignment);
     status = mm_region_map(region);
+    region->broken = status != MM_OK;
     if (status == MM_OK) region->partial = 0;
     return status;
 }
@@ -43,8 +47,7 @@ static int roll_back(mm_region *region, uint64_t epoch) {
     if (status == MM_OK && region->in_doubt)
         status = mm_fail(MM_E_IN_DOUBT, "epoch @%" PRIu64 " of region %s waits for its group's decision",
                          region->in_doubt, region->name);
-    if (status == MM_OK) status = mm_region_move_base(region); /* what can be done while it runs */
-    if (status == MM_E_AGAIN) status = MM_OK;
+    if (status == MM_OK) mm_region_move_base(region); /* what can be done while it runs */
     if (status == MM_OK) status = mm_gate_hold(&region->gate, mm_now_ns() + HOLD_TIMEOUT_NS, &shut_ns);
     if (status != MM_OK) return status;
     status = mm_restore_held(region, target == MM_EPOCH_ROOT ? MM_EPOCH_NONE : target);

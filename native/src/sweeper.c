@@ -2,6 +2,7 @@
  * application's back. Dropping a GiB of private pages takes 60 ms; moving it takes 0.1. */
 #include "error.h"
 #include "kernel.h"
+#include "thread.h"
 
 #include <errno.h>
 #include <linux/mman.h>
@@ -61,10 +62,7 @@ static void *sweeper_main(void *argument) {
 }
 
 int mm_tracker_start_sweeper(mm_tracker *tracker) {
-    int error = pthread_create(&tracker->sweeper, NULL, sweeper_main, tracker);
-    if (error == 0) return MM_OK;
-    errno = error;
-    return mm_fail_errno("starting the sweeper thread");
+    return mm_thread_start(&tracker->sweeper, sweeper_main, tracker, "sweeper");
 }
 
 void mm_tracker_sweep(mm_tracker *tracker) {
