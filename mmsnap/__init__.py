@@ -33,13 +33,23 @@ from mmsnap.errors import (
 
 if TYPE_CHECKING:
     from mmsnap import aio, testing
-    from mmsnap_sdk import App, Checkpoint, MemberCheckpoint, Outcome, open  # noqa: A004
+    from mmsnap_sdk import (  # noqa: A004 - it is used as mmsnap.open
+        App,
+        Checkpoint,
+        Client,
+        MemberCheckpoint,
+        Outcome,
+        attach,
+        open,
+    )
 
 _HOMES: Final = {
     "App": "mmsnap_sdk",
     "Checkpoint": "mmsnap_sdk",
+    "Client": "mmsnap_sdk",
     "MemberCheckpoint": "mmsnap_sdk",
     "Outcome": "mmsnap_sdk",
+    "attach": "mmsnap_sdk",
     "open": "mmsnap_sdk",
     "aio": "mmsnap.aio",
     "testing": "mmsnap.testing",
@@ -50,6 +60,7 @@ __all__ = [
     "AgentUnavailableError",
     "App",
     "Checkpoint",
+    "Client",
     "CorruptionError",
     "FencedError",
     "ForkedError",
@@ -66,6 +77,7 @@ __all__ = [
     "SchemaMismatchError",
     "UnsupportedError",
     "aio",
+    "attach",
     "open",
     "testing",
 ]

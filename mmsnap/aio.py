@@ -1,5 +1,12 @@
 """The SDK's asyncio variant, importable as `mmsnap.aio`."""
 
-from mmsnap_sdk.aio import AsyncApp, open  # noqa: A004 - it is used as mmsnap.aio.open
+from __future__ import annotations
 
-__all__ = ["AsyncApp", "open"]
+from typing import TYPE_CHECKING
+
+from mmsnap_sdk.aio import AsyncApp, __getattr__, open  # noqa: A004 - used as mmsnap.aio.open
+
+if TYPE_CHECKING:
+    from mmsnap_sdk.aio import Client, attach
+
+__all__ = ["AsyncApp", "Client", "__getattr__", "attach", "open"]

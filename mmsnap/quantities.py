@@ -48,10 +48,10 @@ def parse_size(size: int | str) -> int:
     """Bytes of a size: an int of bytes, or a string like "512MiB", "1.5g", "4096".
 
     Binary units (KiB, MiB, GiB, TiB and the short k, m, g, t) are powers of 1024; KB, MB, GB
-    and TB powers of 1000. Case does not matter.
+    and TB powers of 1000. Case does not matter; a fraction of a byte is dropped.
 
     Raises:
-        ValueError: it is not a size, is negative, or is no whole number of bytes.
+        ValueError: it is not a size, is negative or out of range.
         TypeError: it is neither an int nor a string.
     """
     if isinstance(size, bool) or not isinstance(size, int | str):
@@ -69,7 +69,7 @@ def parse_duration(duration: timedelta | str) -> int:
     Units are ns, us, ms, s, m (or min), h and d.
 
     Raises:
-        ValueError: it is not a duration, is negative, or is no whole number of nanoseconds.
+        ValueError: it is not a duration, is negative or out of range.
         TypeError: it is neither a timedelta nor a string; a bare number has no unit.
     """
     if isinstance(duration, str):
@@ -86,10 +86,10 @@ def _parse(text: str, shown: str, units: dict[str, int], what: str, examples: st
     match = _QUANTITY.fullmatch(text)
     if match is None or match[2] not in units:
         raise ValueError(f"{shown!r} is not a {what}; write it like {examples}")
-    amount = Decimal(match[1]) * units[match[2]]
-    if amount != int(amount) or amount >= _LIMIT:
+    amount = int(Decimal(match[1]) * units[match[2]])
+    if amount >= _LIMIT or (units[match[2]] == 1 and "." in match[1]):
         raise ValueError(f"the {what} {shown!r} is out of range or finer than its smallest unit")
-    return int(amount)
+    return amount
 
 
 def format_size(size_bytes: int) -> str:

@@ -16,21 +16,32 @@ from mmsnap_sdk.opening import open  # noqa: A004 - it is used as mmsnap.open
 
 if TYPE_CHECKING:
     from mmsnap_sdk import aio, testing
+    from mmsnap_sdk.attaching import attach
+    from mmsnap_sdk.client import Client
 
-_MODULES: Final = ("aio", "testing")
+_HOMES: Final = {
+    "Client": "mmsnap_sdk.client",
+    "aio": "mmsnap_sdk.aio",
+    "attach": "mmsnap_sdk.attaching",
+    "testing": "mmsnap_sdk.testing",
+}
 
 __all__ = [
     "App",
     "Checkpoint",
+    "Client",
     "MemberCheckpoint",
     "Outcome",
     "aio",
+    "attach",
     "open",
     "testing",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"mmsnap_sdk.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(home)
+    return module if home == f"{__name__}.{name}" else getattr(module, name)

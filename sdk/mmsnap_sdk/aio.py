@@ -16,8 +16,9 @@ import asyncio
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager
 from datetime import timedelta
+from importlib import import_module
 from types import TracebackType
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from numpy.typing import DTypeLike, NDArray
 
@@ -27,6 +28,12 @@ from mmsnap_sdk.arrays import Arrays, Shape
 from mmsnap_sdk.checkpoint import Checkpoint, Durability
 from mmsnap_sdk.hooks import CallT
 from mmsnap_sdk.state import State
+
+if TYPE_CHECKING:
+    from mmsnap_sdk import attaching
+    from mmsnap_sdk.client import AsyncClient as Client
+
+__all__ = ["AsyncApp", "Client", "attach", "open"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -211,3 +218,14 @@ def _later(make: Callable[P, App]) -> Callable[P, _Opening]:
 
 
 open = _later(opening.open)  # noqa: A001 - it is used as mmsnap.aio.open
+if TYPE_CHECKING:
+    attach = _later(attaching.attach)
+
+
+def __getattr__(name: str) -> Any:
+    # The client side of the service is loaded when it is first named, see mmsnap_sdk.
+    if name == "attach":
+        return _later(import_module("mmsnap_sdk.attaching").attach)
+    if name == "Client":
+        return import_module("mmsnap_sdk.client").AsyncClient
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

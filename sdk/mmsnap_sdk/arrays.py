@@ -16,7 +16,6 @@ from numpy.typing import DTypeLike, NDArray
 
 from mmsnap.errors import NotFoundError, SchemaMismatchError
 from mmsnap_sdk.directory import ArrayEntry, Directory, array_bytes, storable_dtype
-from mmsnap_sdk.layout import KEY_MAX_BYTES
 from mmsnap_sdk.space import PAGE_BYTES, pages
 from mmsnap_sdk.store import Store
 
@@ -112,13 +111,15 @@ class Arrays(Mapping[str, NDArray[Any]]):
     def _create(self, name: str, shape: Shape | None, dtype: DTypeLike | None) -> ArrayEntry:
         if shape is None or self._store.region.read_only:
             raise _not_found(name, self._store.region.name)
-        if not 0 < len(name.encode()) <= KEY_MAX_BYTES:
-            raise ValueError(f"an array's name is a string of 1 to {KEY_MAX_BYTES} bytes")
         wanted = _shape(shape)
         found = storable_dtype(dtype)
         block_bytes = max(PAGE_BYTES, pages(array_bytes(found, wanted)))
         entry = ArrayEntry(found, wanted, self._store.space.allocate(block_bytes), block_bytes)
-        self._directory.set(name, entry)
+        try:
+            self._directory.set(name, entry)
+        except BaseException:
+            self._store.space.release(entry.offset, block_bytes)
+            raise
         return entry
 
     def _grown(self, entry: ArrayEntry, shape: tuple[int, ...]) -> ArrayEntry:

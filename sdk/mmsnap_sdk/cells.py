@@ -17,6 +17,7 @@ from mmsnap_sdk.layout import (
     BLOCK_HEADER_BYTES,
     CELL_ALIGNMENT_BYTES,
     CELL_HEADER_BYTES,
+    KEY_MAX_BYTES,
     STAMP_WORD,
     Block,
     CellKind,
@@ -84,6 +85,13 @@ class _CellBlock:
         self.view[: len(header)] = header
 
 
+def _key_bytes(key: str) -> bytes:
+    encoded = key.encode()
+    if not 0 < len(encoded) <= KEY_MAX_BYTES:
+        raise ValueError(f"a name has 1 to {KEY_MAX_BYTES} bytes, not {len(encoded)}: {key[:40]!r}")
+    return encoded
+
+
 class Cells:
     """The cells of a region, by kind and key.
 
@@ -148,10 +156,10 @@ class Cells:
         return None if slot is None else slot.value()
 
     def write(self, kind: CellKind, key: str, value: bytes) -> None:
-        """Sets the value. PoolFullError leaves the old one."""
+        """Sets the value. PoolFullError, or ValueError for the key, leaves the old one."""
         slot = self._slots.get((kind, key))
         if slot is None or len(slot.key) + len(value) > slot.room_bytes:
-            old, slot = slot, self._allocate(key.encode(), len(value), spare=slot is not None)
+            old, slot = slot, self._allocate(_key_bytes(key), len(value), spare=slot is not None)
             slot.put(kind, value)
             self._slots[kind, key] = slot
             if old is not None:

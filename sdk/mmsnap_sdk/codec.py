@@ -48,16 +48,20 @@ class Codec:
     def __init__(self, *, allow_pickle: bool) -> None:
         self._allow_pickle = allow_pickle
 
-    def encode(self, value: Any, where: str) -> bytes:
-        """The bytes of a value; `where` names it in errors.
+    def encode(self, value: Any, key: str) -> bytes:
+        """The bytes of the value of `key`.
 
         Raises:
-            TypeError: a type that is not taken; says which, and where in the value.
+            TypeError: a type that is not taken; names it, the key and where in the value.
             ValueError: nested too deeply, or contains itself.
         """
+        # What counters are made of goes the short way; the bytes are the same.
         if type(value) is int and value.bit_length() <= _DECIMAL_BITS_MAX:
             return b"%d" % value
-        return _encode_json(self._pack(value, where, 0)).encode("utf-8", "surrogatepass")
+        if type(value) is float and math.isfinite(value):
+            return b"%a" % value
+        packed = self._pack(value, f"app.state[{key!r}]", 0)
+        return _encode_json(packed).encode("utf-8", "surrogatepass")
 
     def decode(self, data: bytes, keeper: Keeper) -> Any:
         """The value of some bytes, its lists and dicts watched over by `keeper`.

@@ -29,8 +29,8 @@ _CRC: Final = struct.Struct("<I")
 STAMP_WORD: Final = 5
 BLOCK_HEADER_BYTES: Final = 48
 
-# A cell: room for key and value, bytes of the value, bytes of the key, kind; CRC over these,
-# the key and the value. A free cell has neither key nor value.
+# A cell: CRC over all that follows; room for key and value, bytes of the value, bytes of the
+# key, kind; then key and value. A free cell has neither.
 _CELL: Final = struct.Struct("<IIHH")
 CELL_HEADER_BYTES: Final = _CELL.size + _CRC.size
 
@@ -85,9 +85,8 @@ class StoredCell:
 
 def encode_cell(kind: int, room_bytes: int, key: bytes, value: bytes) -> bytes:
     """The bytes of a cell, without its spare room."""
-    head = _CELL.pack(room_bytes, len(value), len(key), kind)
-    payload = key + value
-    return head + _CRC.pack(crc32(payload, crc32(head))) + payload
+    content = _CELL.pack(room_bytes, len(value), len(key), kind) + key + value
+    return _CRC.pack(crc32(content)) + content
 
 
 def decode_cell(data: memoryview, subject: str) -> StoredCell:
@@ -98,16 +97,17 @@ def decode_cell(data: memoryview, subject: str) -> StoredCell:
     """
     if len(data) < CELL_HEADER_BYTES:
         raise damaged(subject, "a cell leaves its block")
-    room_bytes, value_bytes, key_bytes, kind = _CELL.unpack_from(data)
+    room_bytes, value_bytes, key_bytes, kind = _CELL.unpack_from(data, _CRC.size)
     used_bytes = key_bytes + value_bytes
     if room_bytes % CELL_ALIGNMENT_BYTES or CELL_HEADER_BYTES + room_bytes > len(data):
         raise damaged(subject, "a cell leaves its block")
     if used_bytes > room_bytes or kind not in CellKind._value2member_map_:
         raise damaged(subject, "a cell's header makes no sense")
-    payload = data[CELL_HEADER_BYTES : CELL_HEADER_BYTES + used_bytes]
-    if _CRC.unpack_from(data, _CELL.size)[0] != crc32(payload, crc32(data[: _CELL.size])):
+    end = CELL_HEADER_BYTES + used_bytes
+    if _CRC.unpack_from(data)[0] != crc32(data[_CRC.size : end]):
         raise damaged(subject, "a cell fails its checksum")
-    return StoredCell(CellKind(kind), room_bytes, bytes(payload[:key_bytes]), value_bytes)
+    key = bytes(data[CELL_HEADER_BYTES : CELL_HEADER_BYTES + key_bytes])
+    return StoredCell(CellKind(kind), room_bytes, key, value_bytes)
 
 
 def damaged(subject: str, what: str) -> CorruptionError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from mmsnap.errors import SchemaMismatchError
 from mmsnap_sdk.layout import CellKind, damaged
@@ -12,6 +12,7 @@ from mmsnap_sdk.store import Store
 if TYPE_CHECKING:
     from mmsnap_sdk.app import App
 
+_KEY: Final = "schema"
 Migration = Callable[["App", int], object]
 
 
@@ -45,7 +46,7 @@ def bring_to_schema(app: App, store: Store, schema: Any, migrate: Migration | No
 
 
 def _stored_schema(store: Store) -> int | None:
-    value = store.read(CellKind.SCHEMA, "")
+    value = store.read(CellKind.SCHEMA, _KEY)
     if value is None:
         return None
     if len(value) > 20 or not value.isdigit():
@@ -54,7 +55,7 @@ def _stored_schema(store: Store) -> int | None:
 
 
 def _write(store: Store, schema: int) -> None:
-    store.write(CellKind.SCHEMA, "", b"%d" % schema)
+    store.write(CellKind.SCHEMA, _KEY, b"%d" % schema)
 
 
 def _mismatch(store: Store, stored: int, schema: int, hint: str) -> SchemaMismatchError:

@@ -76,6 +76,10 @@ class Space:
         self._take(end, more_bytes)
         return True
 
+    def release(self, offset: int, size_bytes: int) -> None:
+        """Free again; for what was allocated and nobody has seen."""
+        self._free.release(offset, size_bytes)
+
     def give_up(self, offset: int, size_bytes: int) -> None:
         """Not in use any more, and not to be used again in this session."""
         self._given_up.append((offset, size_bytes))

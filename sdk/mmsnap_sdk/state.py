@@ -13,7 +13,7 @@ from threading import get_ident
 from typing import Any, Final
 
 from mmsnap_sdk.codec import Codec, PickleRefusedError, is_unchanging
-from mmsnap_sdk.layout import KEY_MAX_BYTES, VALUE_MAX_BYTES, CellKind, damaged
+from mmsnap_sdk.layout import VALUE_MAX_BYTES, CellKind, damaged
 from mmsnap_sdk.store import Store
 
 _ABSENT: Final = object()
@@ -75,8 +75,7 @@ class State(MutableMapping[str, Any]):
     def __setitem__(self, key: str, value: Any) -> None:
         if not isinstance(key, str):
             raise TypeError(f"a key of app.state is a string, not a {type(key).__name__}")
-        data = self._codec.encode(value, f"app.state[{key!r}]")
-        self._require_small(key, data)
+        data = self._encode(key, value)
         with self._store.guard, self._store.lock:
             self._store.write(CellKind.STATE, key, data)
             self._replace(key)
@@ -180,8 +179,7 @@ class State(MutableMapping[str, Any]):
             if not live.holders:
                 del self._live[key]
             if live.changed:
-                data = self._codec.encode(live.value, f"app.state[{key!r}]")
-                self._require_small(key, data)
+                data = self._encode(key, live.value)
                 if data != self._store.read(CellKind.STATE, key):
                     self._store.write(CellKind.STATE, key, data)
 
@@ -200,14 +198,14 @@ class State(MutableMapping[str, Any]):
             subject = f"app.state[{key!r}] of region {self._store.region.name!r}"
             raise damaged(subject, str(error)) from None
 
-    def _require_small(self, key: str, data: bytes) -> None:
-        if not 0 < len(key.encode()) <= KEY_MAX_BYTES:
-            raise ValueError(f"a key of app.state has 1 to {KEY_MAX_BYTES} bytes: {key[:40]!r}")
+    def _encode(self, key: str, value: Any) -> bytes:
+        data = self._codec.encode(value, key)
         if len(data) > VALUE_MAX_BYTES:
             raise ValueError(
                 f"app.state[{key!r}] takes {len(data)} bytes, more than {VALUE_MAX_BYTES}: "
                 "keep large data in app.array()"
             )
+        return data
 
     def _forget(self) -> list[tuple[int, int]]:
         self._known.clear()
