@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +28,9 @@ def agent(
         mkdir /dev/shm/pool
         mmsnap agent --pool /dev/shm/pool
     """
+    import asyncio
+    import logging
+
     from mmsnap.node.agent import run
 
     logging.basicConfig(

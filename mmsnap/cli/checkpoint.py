@@ -247,7 +247,6 @@ def prune(
         raise typer.BadParameter("say what to keep", param_hint="--keep-last / --keep-within")
     from mmsnap_sdk.retention import prunable
 
-    positions(None, group, pool)
     with selected(group, pool, region, address, writing=not dry_run) as checkpoints:
         entries = checkpoints.entries()
         chosen = prunable(
@@ -258,12 +257,14 @@ def prune(
             now=datetime.now(UTC),
         )
         for each in chosen:
-            typer.echo(f"{'would delete' if dry_run else 'deleting'} {each.name}")
+            typer.echo(f"{each.name} @{each.epoch}")
         if dry_run or not chosen:
+            typer.echo(f"{len(chosen)} checkpoints would go")
             return
         confirm(f"Delete {len(chosen)} checkpoints of {checkpoints.owner}?", yes=yes)
         for each in chosen:
             checkpoints.delete(f"@{each.epoch}")
+    typer.echo(f"deleted {len(chosen)} checkpoints")
 
 
 def _set_pinned(

@@ -7,7 +7,6 @@ import platform
 import shutil
 from dataclasses import asdict, dataclass
 from enum import StrEnum
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -18,6 +17,7 @@ from mmsnap.cli.output import Column, Format, Output, print_json, print_table
 from mmsnap.quantities import format_size
 
 _MEMORY_FOLDER: Final = Path("/dev/shm")
+_MEMORY_FILE_SYSTEMS: Final = {"tmpfs", "ramfs"}
 _ROOM_WANTED_BYTES: Final = 4 << 30  # a region of 1 GiB twice, its log and deltas, and some air
 
 
@@ -81,6 +81,8 @@ def doctor(
 
 
 def _machine() -> list[Finding]:
+    from importlib.metadata import version
+
     import numpy as np
 
     return [
@@ -148,12 +150,32 @@ def _room(what: str, folder: Path) -> Finding:
     )
 
 
+def _medium(pool: Path) -> Finding:
+    file_system = _file_system(pool)
+    if file_system in _MEMORY_FILE_SYSTEMS:
+        return Finding(
+            "medium", Verdict.OK, f"dram ({file_system}): gone when the machine restarts"
+        )
+    return Finding("medium", Verdict.OK, f"file ({file_system}): slower, stays when it restarts")
+
+
+def _file_system(folder: Path) -> str:
+    """The type of the file system that a folder is on, as the kernel names it."""
+    device = folder.stat().st_dev
+    number = f"{os.major(device)}:{os.minor(device)}"
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        mount, _, source = line.partition(" - ")
+        if mount.split()[2] == number:
+            return source.split()[0]
+    return "unknown"
+
+
 def _pool(pool: Path) -> list[Finding]:
     from mmsnap.memory import regions
 
     if not pool.is_dir():
         return [Finding("pool", Verdict.MISSING, f"no folder {pool}", f"mkdir {pool}")]
-    findings = [_room("pool", pool)]
+    findings = [_medium(pool), _room("room in the pool", pool)]
     if not os.access(pool, os.W_OK):
         findings.append(
             Finding("pool", Verdict.MISSING, f"{pool} is not writable", "use a folder of yours")

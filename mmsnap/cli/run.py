@@ -67,7 +67,7 @@ def run(
     when signal N ended it).
 
     \b
-    Example, two members of one group:
+    Examples:
         mmsnap run --group shop --member a -- python worker.py &
         mmsnap run --group shop --member b -- python worker.py &
     """

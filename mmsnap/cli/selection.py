@@ -36,8 +36,7 @@ def positions(
     """
     if pool is None:
         return first, second
-    if second is not None:
-        raise typer.BadParameter("--pool DIR takes the place of the group", param_hint="G")
+    _refuse_group(second)
     return None, first
 
 
@@ -75,6 +74,7 @@ def selected(
         if pool is not None:
             from mmsnap.cli.region import open_region
 
+            _refuse_group(group)
             checkpoints = opened.enter_context(open_region(pool, region, writing=writing))
         else:
             from mmsnap.cli.service import GroupCheckpoints, connected
@@ -92,7 +92,7 @@ def all_entries(
     if pool is not None:
         from mmsnap.cli.region import open_region, region_names
 
-        positions(None, group, pool)
+        _refuse_group(group)
         entries: list[Entry] = []
         for name in region_names(pool, region):
             with open_region(pool, name, writing=False) as checkpoints:
@@ -109,3 +109,8 @@ def refuse_region(region: str | None) -> None:
     """`--region` means nothing where no pool is named: a usage error."""
     if region is not None:
         raise typer.BadParameter("it needs --pool DIR", param_hint="--region")
+
+
+def _refuse_group(group: str | None) -> None:
+    if group is not None:
+        raise typer.BadParameter("--pool DIR takes the place of the group", param_hint="G")
