@@ -67,8 +67,9 @@ async def greet(group: LiveGroup, seat: Seat, hello: Hello, pid: int) -> None:
     await ledger.ask(
         ledger.catalog.put_member, replace(seat.member, state=MemberState.ATTACHED, lost_epoch=0)
     )
-    if seat.behind:
-        await _catch_up(group, seat)
+    if seat.behind and not await _catch_up(group, seat):
+        return
+    seat.behind = False
     seat.standing = Standing.SEATED
     group.seats.change()
     group.tell("attached", member=seat.name, text=f"process {pid}")
@@ -144,7 +145,7 @@ async def _settle_predecessor(group: LiveGroup, name: str) -> None:
     await pay(group)
 
 
-async def _catch_up(group: LiveGroup, seat: Seat) -> None:
+async def _catch_up(group: LiveGroup, seat: Seat) -> bool:
     """Bring one member to the head; when it can not follow it is expelled and comes again."""
     ledger, switchboard = group.desk.ledger, group.desk.switchboard
     head = await ledger.ask(ledger.catalog.find, group.name, "latest")
@@ -157,5 +158,7 @@ async def _catch_up(group: LiveGroup, seat: Seat) -> None:
     what = f"restore @{epoch} of member {seat.name} of group {group.name} to {head.name}"
     try:
         await group.perform(operation, [seat], what, record=nothing_to_record)
+        return not operation.expelled
     except MmsnapError as error:
         switchboard.hang_up(seat.token, f"could not follow a restore: {error.message}")
+        return False

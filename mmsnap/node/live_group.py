@@ -268,7 +268,7 @@ def _budgets(timeout_ns: int) -> Budgets:
     return replace(
         DEFAULT_BUDGETS,
         hooks_ns=timeout_ns,
-        begin_ns=max(timeout_ns, DEFAULT_BUDGETS.begin_ns),
+        begin_ns=timeout_ns + DEFAULT_BUDGETS.answer_ns,
         quiesce_ns=min(timeout_ns, DEFAULT_BUDGETS.quiesce_ns),
     )
 

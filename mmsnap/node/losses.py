@@ -49,7 +49,7 @@ async def seat_ended(group: LiveGroup, seat: Seat, said_bye: bool, epoch: int) -
             async with group.turn(settled=True):
                 if group.seats.get(seat.name) is not None:
                     return
-                await note_loss(group, seat.member, epoch)
+                await note_loss(group, seat.member, epoch, behind=seat.behind)
                 await pay(group)
                 return
         except MmsnapError as error:
@@ -58,13 +58,19 @@ async def seat_ended(group: LiveGroup, seat: Seat, said_bye: bool, epoch: int) -
     log.error("group %s: the others did not return to the head", group.name)
 
 
-async def note_loss(group: LiveGroup, member: MemberRecord, epoch: int) -> None:
-    """Write the loss down; `epoch` is the operation it fell into, or 0. Needs the turn."""
+async def note_loss(
+    group: LiveGroup, member: MemberRecord, epoch: int, *, behind: bool = False
+) -> None:
+    """Write the loss down; `epoch` is the operation it fell into, or 0. Needs the turn.
+
+    Of one that was `behind` the others have nothing: they were restored since.
+    """
     ledger = group.desk.ledger
     if member.on_loss is OnLoss.FRESH:
         await ledger.ask(ledger.catalog.drop_member, group.name, member.name)
         return
-    lost_epoch = epoch or (await ledger.ask(ledger.catalog.group, group.name)).next_epoch
+    record = await ledger.ask(ledger.catalog.group, group.name)
+    lost_epoch = record.restore_epoch if behind else epoch or record.next_epoch
     await _put(group, replace(member, state=MemberState.LOST, lost_epoch=lost_epoch))
 
 

@@ -32,7 +32,7 @@ class Standing(Enum):
 
 @dataclass(slots=True, eq=False)
 class Seat:
-    """One process as a member. `behind` means that it did not follow the last restore."""
+    """One process as a member. `behind` means that it has yet to follow the last restore."""
 
     member: MemberRecord
     pid: int

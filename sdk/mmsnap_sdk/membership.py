@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -29,7 +30,10 @@ _POLL_MS: Final = 100
 _WELCOME_SECONDS: Final = 30.0
 # From the service's answer to the end of this member's own hooks.
 _FOLLOW_SECONDS: Final = 30.0
-_RETRY_SECONDS: Final = (0.05, 1.0)  # first and longest pause between attempts to come back
+# First and longest pause between attempts to come back; they grow while coming back does not
+# last, as for a member that can not do what the service asks of it first.
+_RETRY_SECONDS: Final = (0.05, 1.0)
+_LASTED_SECONDS: Final = 5.0
 
 
 class GroupBackend:
@@ -56,6 +60,8 @@ class GroupBackend:
         self._welcome = threading.Event()
         self._closing = threading.Event()
         self._progress = threading.Condition()
+        self._came_back = 0.0
+        self._pause = _RETRY_SECONDS[0]
         self._last_after_epoch = 0
         self._restores_followed = 0
         self._thread = threading.Thread(
@@ -181,8 +187,10 @@ class GroupBackend:
         """Attach again, until it works or the app is closed; the program runs on meanwhile."""
         lost.stop(leave=False)
         logger.warning("region %s: lost the node service, looking for it", self.region.name)
-        pause, longest = _RETRY_SECONDS
-        while not self._closing.wait(pause):
+        if time.monotonic() - self._came_back > _LASTED_SECONDS:
+            self._pause = _RETRY_SECONDS[0]
+        while not self._closing.wait(self._pause):
+            self._pause = min(2 * self._pause, _RETRY_SECONDS[1])
             resuming = replace(
                 self._application, followed_restore_epoch=self._followed_restore_epoch
             )
@@ -192,8 +200,8 @@ class GroupBackend:
                 self._join(admission)
             except MmsnapError as error:
                 logger.debug("region %s: not attached again: %s", self.region.name, error)
-                pause = min(2 * pause, longest)
                 continue
+            self._came_back = time.monotonic()
             logger.info("region %s: attached again", self.region.name)
             return
 

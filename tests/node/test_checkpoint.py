@@ -48,9 +48,8 @@ def test_running_members_go_back_together(trio: Site) -> None:
     time.sleep(0.01)
     assert trio.client.restore("g", "target").epoch == target.epoch
     for name, worker in trio.workers.items():
-        shown = worker.ask("show")
-        assert shown["cells"] == [trio.kept(name, target.epoch)]
-        assert shown["rolled_back"] == ["target"]
+        assert worker.ask("show")["cells"] == [trio.kept(name, target.epoch)]
+        trio.await_rolled_back(name, "target")
     assert trio.client.find("g").name == "target"
     assert [c.name for c in trio.client.checkpoints("g")] == ["target", "newer"]
 
@@ -59,8 +58,9 @@ def test_member_asks_for_checkpoint_and_restore_of_the_group(trio: Site) -> None
     epoch = trio.workers["a"].ask("checkpoint mine")
     assert trio.client.find("g", "mine").epoch == epoch
     assert trio.workers["b"].ask("restore mine") == "mine"
-    for worker in trio.workers.values():
-        assert worker.ask("show")["rolled_back"] == ["mine"]
+    assert trio.workers["b"].ask("show")["rolled_back"] == ["mine"], "told before it returned"
+    for name in "ac":
+        trio.await_rolled_back(name, "mine")
 
 
 def test_member_in_a_long_update_is_named_and_nobody_waits_long(trio: Site) -> None:

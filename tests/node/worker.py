@@ -3,17 +3,15 @@
 In every update it takes the machine's monotonic time and writes it to all cells of its
 array; before that, it notes it in a log that no checkpoint touches. So a cut of several
 workers is one instant if no stamp that one of them kept is later than the first that
-another one lost. Reads commands from stdin, one word a line, and answers in JSON.
+another one lost. It is told what to do over a pipe.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import sys
 import threading
 import time
-from pathlib import Path
+from multiprocessing.connection import Connection
 from typing import Any
 
 import numpy as np
@@ -64,7 +62,6 @@ class Worker:
                     "rolled_back": self.rolled_back,
                     "cells": sorted({int(c) for c in np.unique(self.cells)}),
                     "count": self.count,
-                    "pid": os.getpid(),
                 }
             case ["nap", seconds]:
                 self.nap = float(seconds)
@@ -85,26 +82,27 @@ def _broken() -> None:
     raise RuntimeError("the database is away")
 
 
-def _say(answer: Any) -> None:
-    sys.stdout.write(json.dumps(answer) + "\n")
-    sys.stdout.flush()
-
-
-def main() -> None:
-    worker = Worker(json.loads(sys.argv[1]))
-    _say("ready")
+def work(options: dict[str, Any], pipe: Connection) -> None:
+    """The process: attach, write, and do as the pipe says."""
+    os.dup2(os.open(options["errors"], os.O_WRONLY | os.O_APPEND), 2)
+    worker = Worker(options)
+    pipe.send("ready")
     threading.Thread(target=worker.write, daemon=True).start()
-    for line in sys.stdin:
-        words = line.split()
-        try:
-            answer = worker.answer(words)
-        except Exception as error:
-            answer = {"error": type(error).__name__, "message": str(error)}
-        _say(answer)
+    while True:
+        words = pipe.recv().split()
+        pipe.send(worker.answer(words))
         if words == ["close"]:
             return
 
 
-if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-    main()
+def serve(pool: str, address: str, errors: str) -> None:
+    """A process that is a node service."""
+    import asyncio
+    import logging
+    from pathlib import Path
+
+    from mmsnap.node.agent import run
+
+    os.dup2(os.open(errors, os.O_WRONLY | os.O_APPEND), 2)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    asyncio.run(run(Path(pool), address))
