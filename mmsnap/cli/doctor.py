@@ -99,18 +99,26 @@ def _tracking() -> list[Finding]:
 
     features = probe()
     newer_kernel = "use Linux 6.7 or newer"
-    findings = [
-        _needed(
+    needed = [
+        (
             "userfaultfd",
             features.userfaultfd,
-            "allow it: sysctl vm.unprivileged_userfaultfd, or the container's seccomp profile",
+            "allow it: sysctl vm.unprivileged_userfaultfd=1, or in the container's seccomp profile",
         ),
-        _needed("watching written pages", features.wp_async, newer_kernel),
-        _needed("finding written pages", features.pagemap_scan, newer_kernel),
+        ("watching written pages", features.wp_async, newer_kernel),
+        ("finding written pages", features.pagemap_scan, newer_kernel),
+    ]
+    findings: list[Finding] = []
+    for what, works, advice in needed:
+        if not works:  # what follows builds on it, and was not tried
+            return [*findings, Finding(what, Verdict.MISSING, features.reason, advice)]
+        findings.append(Finding(what, Verdict.OK, "works"))
+    return [
+        *findings,
         _helpful(
             "restoring by moving pages",
             features.event_remap,
-            "a restore in place takes longer; " + newer_kernel,
+            f"a restore in place takes longer; {newer_kernel}",
         ),
         _helpful(
             "checksums by the processor",
@@ -118,19 +126,10 @@ def _tracking() -> list[Finding]:
             "a checkpoint takes longer after its pause; nothing to do",
         ),
     ]
-    if not features.supported and all(each.verdict is not Verdict.MISSING for each in findings):
-        findings.append(Finding("regions", Verdict.MISSING, features.reason, newer_kernel))
-    return findings
 
 
-def _needed(what: str, there: bool, advice: str) -> Finding:
-    if there:
-        return Finding(what, Verdict.OK, "works")
-    return Finding(what, Verdict.MISSING, "does not work", advice)
-
-
-def _helpful(what: str, there: bool, advice: str) -> Finding:
-    if there:
+def _helpful(what: str, works: bool, advice: str) -> Finding:
+    if works:
         return Finding(what, Verdict.OK, "works")
     return Finding(what, Verdict.SLOWER, "does not work", advice)
 
