@@ -18,26 +18,43 @@
 
 /* ---- collecting and copying -------------------------------------------------- */
 
+#define NO_PAGE UINT64_MAX
+
 typedef struct collection {
     mm_region *region;
-    uint64_t pages;    /* seen in this scan */
+    uint64_t pages;       /* seen in this scan */
+    uint64_t waiting;     /* seen, not copied yet: it is copied when the one after it is known */
     uint64_t deadline_ns; /* 0: none */
     int status;
 } collection;
 
-static void copy_page(collection *collection, uint64_t page) {
+static const uint8_t *bytes_of(const mm_region *region, uint64_t page) {
+    return region->address + page * MM_PAGE_SIZE;
+}
+
+static void copy_page(collection *collection, uint64_t page, uint64_t next_page) {
     mm_region *region = collection->region;
-    const uint8_t *bytes = region->address + page * MM_PAGE_SIZE;
+    const uint8_t *bytes = bytes_of(region, page), *next = bytes_of(region, next_page);
     if (collection->status != MM_OK) return; /* pending all the same */
     if (region->slots[page]) {
-        mm_delta_renew(&region->log, region->slots[page] - 1, bytes);
+        mm_delta_renew(&region->log, region->slots[page] - 1, bytes, next);
     } else if (region->log.count == region->log.capacity) {
         collection->status = MM_E_AGAIN;
     } else {
-        region->slots[page] = (uint32_t)mm_delta_append(&region->log, (uint32_t)page, bytes) + 1;
+        region->slots[page] = (uint32_t)mm_delta_append(&region->log, (uint32_t)page, bytes, next) + 1;
     }
     if (collection->deadline_ns && page % LOOK_AT_CLOCK_PAGES == 0 && mm_now_ns() > collection->deadline_ns)
         collection->status = MM_E_PAUSE;
+}
+
+static void copy_when_next_is_known(collection *collection, uint64_t page) {
+    if (collection->waiting != NO_PAGE) copy_page(collection, collection->waiting, page);
+    collection->waiting = page;
+}
+
+static void copy_last(collection *collection) {
+    if (collection->waiting != NO_PAGE) copy_page(collection, collection->waiting, collection->waiting);
+    collection->waiting = NO_PAGE;
 }
 
 static void copy_run(void *context, uintptr_t start, uintptr_t end) {
@@ -48,7 +65,7 @@ static void copy_run(void *context, uintptr_t start, uintptr_t end) {
     collection->pages += last - first;
     for (uint64_t page = first; page < last; page++) {
         mm_pages_add(&region->pending, page); /* first: the scan has consumed the kernel's knowledge of it */
-        copy_page(collection, page);
+        copy_when_next_is_known(collection, page);
     }
 }
 
@@ -65,7 +82,9 @@ static void note_run(void *context, uintptr_t start, uintptr_t end) {
 static int collect(collection *collection, mm_run_fn visit) {
     mm_region *region = collection->region;
     collection->pages = 0;
+    collection->waiting = NO_PAGE;
     int status = mm_tracker_collect(&region->tracker, region->address, region->armed, visit, collection);
+    copy_last(collection);
     return status == MM_OK ? collection->status : status;
 }
 
@@ -74,7 +93,8 @@ static int copy_left_over(collection *collection) {
     mm_region *region = collection->region;
     if (region->log.count == region->pending.count) return collection->status;
     for (uint64_t page = 0; (page = mm_pages_next(&region->pending, page)) != UINT64_MAX; page++)
-        if (!region->slots[page]) copy_page(collection, page);
+        if (!region->slots[page]) copy_when_next_is_known(collection, page);
+    copy_last(collection);
     return collection->status;
 }
 

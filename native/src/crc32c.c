@@ -42,9 +42,9 @@ uint32_t mm_crc32c_page(const void *page) {
     return processor->crc32c_page ? processor->crc32c_page(page) : mm_crc32c(0, page, MM_PAGE_SIZE);
 }
 
-uint32_t mm_copy_page(void *to, const void *from) {
+uint32_t mm_copy_page(void *to, const void *from, const void *next) {
     if (processor->copy_page)
-        processor->copy_page(to, from);
+        processor->copy_page(to, from, next);
     else
         memcpy(to, from, MM_PAGE_SIZE);
     /* The source is in the first-level cache now; the target, written around it, is not. */

@@ -12,8 +12,9 @@ uint32_t mm_crc32c(uint32_t crc, const void *bytes, size_t size);
 /* Of one page; the hot path of the pause. */
 uint32_t mm_crc32c_page(const void *page);
 
-/* Copies a page past the caches and returns its checksum: one pass over memory. */
-uint32_t mm_copy_page(void *to, const void *from);
+/* Copies a page past the caches and returns its checksum: one pass over memory. `next` is the page that will
+ * be copied after it, fetched meanwhile. */
+uint32_t mm_copy_page(void *to, const void *from, const void *next);
 
 /* Makes the copies visible before any later store. */
 void mm_copy_fence(void);
@@ -25,7 +26,7 @@ int mm_crc32c_is_hardware(void);
 typedef struct mm_processor {
     uint32_t (*crc32c)(uint32_t state, const void *bytes, size_t size); /* raw register in and out */
     uint32_t (*crc32c_page)(const void *page);
-    void (*copy_page)(void *to, const void *from);
+    void (*copy_page)(void *to, const void *from, const void *next);
     void (*fence)(void);
 } mm_processor;
 

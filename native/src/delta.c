@@ -69,16 +69,17 @@ const void *mm_delta_page(const mm_delta *delta, uint64_t slot) {
     return delta->map + MM_DELTA_PAGES_OFFSET + slot * MM_PAGE_SIZE;
 }
 
-void mm_delta_renew(mm_delta *delta, uint64_t slot, const void *bytes) {
+void mm_delta_renew(mm_delta *delta, uint64_t slot, const void *bytes, const void *next) {
     MM_ASSERT(slot < delta->count);
-    delta->index[slot].crc = mm_copy_page(delta->map + MM_DELTA_PAGES_OFFSET + slot * MM_PAGE_SIZE, bytes);
+    delta->index[slot].crc =
+        mm_copy_page(delta->map + MM_DELTA_PAGES_OFFSET + slot * MM_PAGE_SIZE, bytes, next);
 }
 
-uint64_t mm_delta_append(mm_delta *delta, uint32_t page, const void *bytes) {
+uint64_t mm_delta_append(mm_delta *delta, uint32_t page, const void *bytes, const void *next) {
     MM_ASSERT(delta->count < delta->capacity);
     uint64_t slot = delta->count++;
     delta->index[slot].page = page;
-    mm_delta_renew(delta, slot, bytes);
+    mm_delta_renew(delta, slot, bytes, next);
     return slot;
 }
 

@@ -24,9 +24,10 @@ int mm_delta_create(int folder_fd, uint64_t id, uint64_t capacity, mm_delta *out
 /* More room, pages so far kept. Not for the pause: it allocates. */
 int mm_delta_reserve(mm_delta *, uint64_t capacity);
 
-/* Adds or renews a page, checksum included. Neither allocates nor calls the system. */
-uint64_t mm_delta_append(mm_delta *, uint32_t page, const void *bytes);
-void mm_delta_renew(mm_delta *, uint64_t slot, const void *bytes);
+/* Adds or renews a page, checksum included; `next` as of mm_copy_page(). Neither allocates nor calls the
+ * system. */
+uint64_t mm_delta_append(mm_delta *, uint32_t page, const void *bytes, const void *next);
+void mm_delta_renew(mm_delta *, uint64_t slot, const void *bytes, const void *next);
 
 /* Writes the index, then the header: the prepared record. */
 void mm_delta_seal(mm_delta *, const uint8_t region_id[16], uint64_t from, const mm_checkpoint_info *info);

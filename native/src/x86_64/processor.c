@@ -47,12 +47,13 @@ __attribute__((target("sse4.2"))) static uint32_t crc32c_page(const void *page) 
     return ~crc32c_any(state, third + STREAM_BYTES, TAIL_BYTES);
 }
 
-static void copy_page(void *to, const void *from) {
+static void copy_page(void *to, const void *from, const void *next) {
     __m128i *target = to;
-    const __m128i *source = from;
+    const __m128i *source = from, *ahead = next;
     for (size_t at = 0; at < MM_PAGE_SIZE / sizeof *source; at += 4) {
         __m128i a = _mm_load_si128(source + at), b = _mm_load_si128(source + at + 1);
         __m128i c = _mm_load_si128(source + at + 2), d = _mm_load_si128(source + at + 3);
+        _mm_prefetch(ahead + at, _MM_HINT_T0);
         _mm_stream_si128(target + at, a);
         _mm_stream_si128(target + at + 1, b);
         _mm_stream_si128(target + at + 2, c);
