@@ -8,6 +8,7 @@ import typer
 
 from mmsnap.cli import checkpoint
 from mmsnap.cli.agent import agent
+from mmsnap.cli.demo import demo
 from mmsnap.cli.doctor import doctor
 from mmsnap.cli.members import ps
 from mmsnap.cli.restore import restore
@@ -63,3 +64,4 @@ application.command()(watch)
 application.add_typer(checkpoint.commands, name="checkpoint")
 application.command()(restore)
 application.command()(doctor)
+application.command()(demo)

@@ -26,6 +26,7 @@ class ExitCode(IntEnum):
     NOT_EXECUTABLE = 126
     NO_SUCH_PROGRAM = 127
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 _OF_ERRORS: dict[type[Exception], ExitCode] = {

@@ -34,7 +34,7 @@ def main() -> None:
         sys.exit(ExitCode.FAILED)
     except OSError as error:
         named = f": {error.filename}" if error.filename else ""
-        _complain(f"{error.strerror or error}{named}")
+        _complain(f"{error.strerror or str(error) or type(error).__name__}{named}")
         sys.exit(ExitCode.FAILED)
     except KeyboardInterrupt:
         sys.exit(ExitCode.INTERRUPTED)

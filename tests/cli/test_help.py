@@ -12,7 +12,7 @@ import pytest
 
 from tests.cli.conftest import Run
 
-COMMANDS = ["agent", "run", "ps", "usage", "watch", "restore", "doctor"]
+COMMANDS = ["agent", "run", "ps", "usage", "watch", "restore", "doctor", "demo"]
 CHECKPOINT_COMMANDS = [
     *("create", "list", "show", "wait", "verify", "delete"),
     *("pin", "unpin", "prune"),
