@@ -33,14 +33,14 @@ from mmsnap.errors import (
 
 if TYPE_CHECKING:
     from mmsnap import aio, testing
-    from mmsnap_sdk import (  # noqa: A004 - it is used as mmsnap.open
+    from mmsnap_sdk import (
         App,
         Checkpoint,
         Client,
         MemberCheckpoint,
         Outcome,
         attach,
-        open,
+        open,  # noqa: A004 - it is used as mmsnap.open
     )
 
 _HOMES: Final = {

@@ -6,12 +6,14 @@ embedded region and over a group; what differs is the backend's business.
 
 from __future__ import annotations
 
+import atexit
 import warnings
+import weakref
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from types import TracebackType
-from typing import Any
+from typing import Any, Final
 
 from numpy.typing import DTypeLike, NDArray
 
@@ -27,7 +29,7 @@ from mmsnap_sdk.lifetime import Lifetime
 from mmsnap_sdk.lineage import Lineage, require_restorable
 from mmsnap_sdk.listener import AppListener
 from mmsnap_sdk.request import checkpoint_request
-from mmsnap_sdk.retention import prunable
+from mmsnap_sdk.retention import prune
 from mmsnap_sdk.schedule import Schedule
 from mmsnap_sdk.schema import Migration, bring_to_schema
 from mmsnap_sdk.state import State
@@ -76,6 +78,7 @@ class App:
             backend.close()
             raise
         self._lifetime = Lifetime(self._store, self._arrays)
+        _apps.add(self)
         if every_ns is not None:
             self._schedule.start(every_ns)
 
@@ -273,18 +276,8 @@ class App:
         if keep_last is None and keep_within is None:
             raise ValueError("prune needs keep_last= or keep_within=")
         self._store.require_open()
-        head = self._backend.head()
-        chosen = prunable(
-            self._backend.checkpoints(),
-            head_epoch=None if head is None else head.epoch,
-            keep_last=keep_last,
-            keep_within_ns=None if keep_within is None else parse_duration(keep_within),
-            now=datetime.now(UTC),
-        )
-        if not dry_run:
-            for checkpoint in chosen:
-                self._backend.delete(checkpoint)
-        return chosen
+        keep_within_ns = None if keep_within is None else parse_duration(keep_within)
+        return prune(self._backend, keep_last, keep_within_ns, dry_run=dry_run)
 
     # ---- hooks ---------------------------------------------------------------------------
 
@@ -330,12 +323,7 @@ class App:
             Exception: what the final checkpoint raised, or a failure in the background that was
                 not told before. The app is closed all the same.
         """
-        if self._lifetime.open or self._lifetime.forked:
-            self._require_outside("close")
-            self._close(
-                checkpoint=self._backend.group is None if checkpoint is None else checkpoint
-            )
-            self._failures.raise_pending()
+        self._leave(checkpoint)
 
     def __enter__(self) -> App:
         return self
@@ -347,15 +335,24 @@ class App:
         traceback: TracebackType | None,
     ) -> None:
         if kind is None:
-            self.close()
+            self._leave(None)
         elif self._lifetime.open:
-            self._log_dropped(kind)
+            self._log_dropped(kind.__name__)
             self._close(checkpoint=False)
 
     def __del__(self) -> None:
         lifetime: Lifetime | None = getattr(self, "_lifetime", None)
         if lifetime is not None and lifetime.open:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
+            self._close(checkpoint=False)
+
+    def _leave(self, checkpoint: bool | None) -> None:
+        if self._lifetime.open or self._lifetime.forked:
+            self._require_outside("close")
+            self._close(
+                checkpoint=self._backend.group is None if checkpoint is None else checkpoint
+            )
+            self._failures.raise_pending()
 
     def _close(self, *, checkpoint: bool) -> None:
         self._schedule.stop()
@@ -387,17 +384,29 @@ class App:
         if self._keep_last is None:
             return
         try:
-            self.prune(keep_last=self._keep_last)
+            prune(self._backend, self._keep_last, None)
         except Exception as error:
             self._failures.record("deleting old checkpoints", error)
 
-    def _log_dropped(self, kind: type[BaseException]) -> None:
+    def _log_dropped(self, by: str) -> None:
         head = self._backend.head()
         logger.warning(
             "region %s: closed by %s without a checkpoint: what was written since %s is dropped, "
             "%s in pages",
             self._region.name,
-            kind.__name__,
+            by,
             "the beginning" if head is None else f"checkpoint {head.name}",
             format_size(self._region.usage().dirty_bytes),
         )
+
+
+_apps: Final[weakref.WeakSet[App]] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_at_exit() -> None:
+    """Apps that nobody closed: as after a crash, but their threads end before the interpreter."""
+    for app in list(_apps):
+        if app._lifetime.open:
+            app._log_dropped("the end of the program")
+            app._close(checkpoint=False)

@@ -147,8 +147,8 @@ class Cells:
         return [(block.offset, len(block.view)) for block in self._blocks]
 
     def keys(self, kind: CellKind) -> list[str]:
-        """The keys of a kind, in the order in which they were first written or found."""
-        return [key for slot_kind, key in self._slots if slot_kind == kind]
+        """The keys of a kind, sorted."""
+        return sorted(key for slot_kind, key in self._slots if slot_kind == kind)
 
     def read(self, kind: CellKind, key: str) -> bytes | None:
         """The value; None: there is no such cell."""

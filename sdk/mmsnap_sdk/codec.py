@@ -164,11 +164,11 @@ def is_unchanging(value: Any) -> bool:
 
 
 def _text(data: bytes) -> str:
-    return base64.b85encode(data).decode("ascii")
+    return base64.b64encode(data).decode("ascii")
 
 
 def _data(text: str) -> bytes:
-    return base64.b85decode(text)
+    return base64.b64decode(text, validate=True)
 
 
 def _pack_int(value: int) -> Any:

@@ -51,7 +51,7 @@ class ArrayEntry:
         """Reads an entry; ValueError when its numbers make no sense."""
         try:
             descr, shape, offset, block_bytes = json.loads(value)
-            dtype = descr_to_dtype(_descr(descr))
+            dtype = storable_dtype(descr_to_dtype(_descr(descr)))
             entry = cls(dtype, tuple(shape), offset, block_bytes)
             numbers = (offset, block_bytes, *entry.shape)
             sound = all(type(number) is int and number >= 0 for number in numbers)

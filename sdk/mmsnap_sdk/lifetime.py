@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import warnings
-import weakref
 from typing import Final
 
 from mmsnap.errors import ForkedError, MmsnapError
@@ -34,8 +33,9 @@ class Lifetime:
 
     def end(self) -> None:
         """The app is being closed; warns of views that outlive it."""
-        self._warn("after close()")
+        self._warn("after close()", stacklevel=6)
         self.open = False
+        _lifetimes.discard(self)
         self._store.end(
             MmsnapError(
                 f"the app of region {self._name!r} is closed",
@@ -55,25 +55,26 @@ class Lifetime:
                     hint="open regions in the process that uses them, after the fork",
                 )
             )
-            self._warn("in a forked child")
+            self._warn("in a forked child", stacklevel=4)
 
-    def _warn(self, when: str) -> None:
+    def _warn(self, when: str, stacklevel: int) -> None:
         names = self._arrays.names_in_view()
         if names and not self._store.region.read_only:
             warnings.warn(
                 f"views of {', '.join(map(repr, names))} are still in use {when} of region "
                 f"{self._name!r}: they are private memory now, what is written to them is lost",
                 ResourceWarning,
-                stacklevel=4,
+                stacklevel=stacklevel,
             )
 
 
-_lifetimes: Final[weakref.WeakSet[Lifetime]] = weakref.WeakSet()
+# Strong references, so that the region of a forgotten app is still there when its app is collected.
+_lifetimes: Final[set[Lifetime]] = set()
 
 
 def _end_all_in_child() -> None:
-    for lifetime in list(_lifetimes):
-        lifetime.end_in_child()
+    while _lifetimes:
+        _lifetimes.pop().end_in_child()
 
 
 os.register_at_fork(after_in_child=_end_all_in_child)

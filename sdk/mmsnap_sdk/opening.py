@@ -38,7 +38,7 @@ def open(  # noqa: A001 - it is used as mmsnap.open
     Args:
         pool: a folder, made if it does not exist. On tmpfs checkpoints survive the process, on
             a disk's file system also the machine's restart.
-        region: its name in the pool, a DNS label.
+        region: its name in the pool: letters, digits, '.', '_' and '-'.
         size: what it may grow to, in bytes or like "4GiB"; memory is taken as it grows.
         mode: "a" opens or creates, "r+" must exist, "x" must not, "r" reads beside a writer.
         medium: "dram", "file", or "auto": as the folder's file system is.

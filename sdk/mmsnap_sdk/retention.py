@@ -1,10 +1,11 @@
-"""Which checkpoints a policy lets go: a choice, nothing is deleted here."""
+"""Which checkpoints a policy lets go, and letting them go."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
+from mmsnap_sdk.backend import Backend
 from mmsnap_sdk.checkpoint import Checkpoint
 
 
@@ -37,3 +38,20 @@ def prunable(
 
 def _age_ns(checkpoint: Checkpoint, now: datetime) -> int:
     return (now - checkpoint.created) // timedelta(microseconds=1) * 1000
+
+
+def prune(
+    backend: Backend, keep_last: int | None, keep_within_ns: int | None, *, dry_run: bool = False
+) -> list[Checkpoint]:
+    """Deletes what `prunable` chooses, unless `dry_run`; returns it."""
+    head = backend.head()
+    chosen = prunable(
+        backend.checkpoints(),
+        head_epoch=None if head is None else head.epoch,
+        keep_last=keep_last,
+        keep_within_ns=keep_within_ns,
+        now=datetime.now(UTC),
+    )
+    for checkpoint in () if dry_run else chosen:
+        backend.delete(checkpoint)
+    return chosen

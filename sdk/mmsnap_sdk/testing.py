@@ -68,26 +68,27 @@ class Strict:
             self.check()
 
     def enter_update(self) -> None:
-        """Looks for stray writes, if no other update is open, then enters one."""
-        self._guard.__enter__()
+        """Looks for stray writes, if no update is open, then enters one."""
+        with self._lock:
+            if self._open_count == 0:
+                self._look()
+            self._open_count += 1
         try:
-            with self._lock:
-                if self._open_count == 0:
-                    self._look()
-                self._open_count += 1
+            self._guard.__enter__()
         except BaseException:
-            self._guard.__exit__(None, None, None)
+            with self._lock:
+                self._open_count -= 1
             raise
 
     def leave_update(self, *failure: Any) -> None:
-        """Takes what was written until now as written in updates, and leaves one."""
+        """Leaves an update; what was written until then was written inside."""
         try:
+            self._guard.__exit__(*failure)
+        finally:
             with self._lock:
                 self._open_count -= 1
                 if self._open_count == 0:
                     self._region.collect()
-        finally:
-            self._guard.__exit__(*failure)
 
     def _look(self) -> None:
         found: dict[str, list[tuple[int, int]]] = {}
