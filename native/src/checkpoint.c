@@ -233,6 +233,22 @@ int mm_checkpoint_hold(mm_region *region, mm_checkpoint *checkpoint) {
     return status;
 }
 
+typedef struct strays {
+    mm_region *region;
+    uint64_t pages;
+} strays;
+
+/* A page that was written while it was copied: the checksum is of other bytes than the log got. */
+static void sum_again(void *context, uintptr_t start, uintptr_t end) {
+    strays *strays = context;
+    mm_region *region = strays->region;
+    uint64_t first = (start - (uintptr_t)region->address) / MM_PAGE_SIZE;
+    uint64_t last = (end - (uintptr_t)region->address) / MM_PAGE_SIZE;
+    strays->pages += last - first;
+    for (uint64_t page = first; page < last; page++)
+        if (region->slots[page]) mm_delta_sum_again(&region->log, region->slots[page] - 1);
+}
+
 /* Pages written although the member is held: by code outside of updates. They are copied again; if writing
  * goes on, the checkpoint is of no one instant, and says so. */
 static int recopy_strays(collection *collection, int *stray) {
@@ -244,9 +260,10 @@ static int recopy_strays(collection *collection, int *stray) {
         status = collect(collection, copy_run);
         if (status != MM_OK) return status;
     }
-    uint64_t written;
-    int status = count_dirty(collection->region, &written);
-    *stray = written > 0;
+    mm_region *region = collection->region;
+    strays strays = {.region = region};
+    int status = mm_tracker_peek(&region->tracker, region->address, region->armed, sum_again, &strays);
+    *stray = strays.pages > 0;
     return status;
 }
 

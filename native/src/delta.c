@@ -83,6 +83,10 @@ uint64_t mm_delta_append(mm_delta *delta, uint32_t page, const void *bytes, cons
     return slot;
 }
 
+void mm_delta_sum_again(mm_delta *delta, uint64_t slot) {
+    delta->index[slot].crc = mm_crc32c_page(mm_delta_page(delta, slot));
+}
+
 void mm_delta_seal(mm_delta *delta, const uint8_t region_id[16], uint64_t from,
                    const mm_checkpoint_info *info) {
     size_t index_size = delta->count * sizeof *delta->index;

@@ -29,6 +29,9 @@ int mm_delta_reserve(mm_delta *, uint64_t capacity);
 uint64_t mm_delta_append(mm_delta *, uint32_t page, const void *bytes, const void *next);
 void mm_delta_renew(mm_delta *, uint64_t slot, const void *bytes, const void *next);
 
+/* The checksum of what the log holds, where that may differ from what was copied. */
+void mm_delta_sum_again(mm_delta *, uint64_t slot);
+
 /* Writes the index, then the header: the prepared record. */
 void mm_delta_seal(mm_delta *, const uint8_t region_id[16], uint64_t from, const mm_checkpoint_info *info);
 void mm_delta_unseal(mm_delta *); /* the prepared record never was */

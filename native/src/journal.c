@@ -272,7 +272,10 @@ int mm_journal_append(mm_journal *journal, mm_frame *frame, mm_history *history,
     return status;
 }
 
-static int write_fresh(int folder_fd, const mm_frame *frame, const mm_medium *medium, int fresh[2]) {
+/* `replaced` tells whether a name leads to a fresh file by now: then the old ones are written no more,
+ * whatever else fails, because the next owner takes the newer of two journals. */
+static int write_fresh(int folder_fd, const mm_frame *frame, const mm_medium *medium, int fresh[2],
+                       int *replaced) {
     for (int i = 0; i < 2; i++) {
         fresh[i] = openat(folder_fd, fresh_names[i], O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         if (fresh[i] < 0) return mm_fail_errno("making %s", fresh_names[i]);
@@ -280,9 +283,11 @@ static int write_fresh(int folder_fd, const mm_frame *frame, const mm_medium *me
         if (status == MM_OK) status = medium->persist(fresh[i]);
         if (status != MM_OK) return status;
     }
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         if (renameat(folder_fd, fresh_names[i], folder_fd, names[i]) != 0)
             return mm_fail_errno("replacing %s", names[i]);
+        *replaced = 1;
+    }
     return medium->persist_folder(folder_fd);
 }
 
@@ -298,9 +303,9 @@ int mm_journal_compact(mm_journal *journal, int folder_fd, const mm_history *his
         return MM_OK;
     }
     frame_finish(&frame, journal->sequence);
-    int fresh[2] = {-1, -1};
-    int status = write_fresh(folder_fd, &frame, journal->medium, fresh);
-    if (status == MM_OK) {
+    int fresh[2] = {-1, -1}, replaced = 0;
+    int status = write_fresh(folder_fd, &frame, journal->medium, fresh, &replaced);
+    if (replaced) {
         mm_journal_close(journal);
         memcpy(journal->fd, fresh, sizeof fresh);
         journal->size_bytes = frame.size;

@@ -31,9 +31,7 @@ int mm_region_map(mm_region *region) {
     region->armed = 0;
     if (!region->read_only) mm_pages_clear(&region->pending);
     region->extent = extent;
-    if (status == MM_OK && region->history.base != region->history.head)
-        status = mm_region_overlay(region, &region->history, region->history.head);
-    return status;
+    return status == MM_OK ? mm_region_overlay(region, region->history.head) : status;
 }
 
 void mm_region_add_pending(void *context, uintptr_t start, uintptr_t end) {

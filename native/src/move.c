@@ -45,7 +45,7 @@ static int save_undo(mm_region *region, const mm_delta *delta, const mm_node *fr
     for (uint64_t slot = 0; slot < delta->count; slot++) {
         uint32_t page = delta->index[slot].page;
         const uint8_t *bytes = region->base.pages + (uint64_t)page * MM_PAGE_SIZE;
-        mm_delta_append(&undo, page, bytes);
+        mm_delta_append(&undo, page, bytes, bytes);
         if (!mm_base_page_is_good(&region->base, page, bytes)) undo.index[slot].crc = region->base.sums[page];
     }
     mm_delta_seal(&undo, region->header.id, to, &from->info);
@@ -114,7 +114,10 @@ static int step_to(mm_region *region, uint64_t to) {
     if (status == MM_OK) status = mm_delta_persist(delta, region->medium, region->folder_fd);
     int is_needed = from->live || mm_history_dependents(&region->history, from->info.epoch, to) > 0;
     if (status == MM_OK && is_needed) status = save_undo(region, delta, from, to, &undo_id);
-    if (status == MM_OK) status = record_departure(region, to, undo_id);
+    if (status == MM_OK) {
+        status = record_departure(region, to, undo_id);
+        if (status != MM_OK && undo_id) mm_delta_remove(region->folder_fd, undo_id);
+    }
     if (status == MM_OK) status = arrive(region, delta, to);
     mm_delta_close(&opened);
     return status;
@@ -153,7 +156,7 @@ int mm_region_finish_move(mm_region *region) {
     return status;
 }
 
-static int move_one_step(mm_region *region) {
+static int next_step(mm_region *region) {
     uint64_t *path;
     size_t length;
     int status = mm_history_path(&region->history, region->history.head, &path, &length);
@@ -161,25 +164,33 @@ static int move_one_step(mm_region *region) {
     MM_ASSERT(length > 0);
     uint64_t next = path[0];
     free(path);
-    status = mm_lock_take(region->apply_fd, 1, 0); /* not while a reader looks for its way */
+    return step_to(region, next);
+}
+
+static int is_moving(const mm_region *region) { return region->history.moving_to != MM_EPOCH_NONE; }
+
+static int move_one_step(mm_region *region) {
+    int status = mm_lock_take(region->apply_fd, 1, 0); /* not while a reader looks for its way */
     if (status != MM_OK) return status;
     pid_t reader = mm_pin_holder(region->folder_fd);
-    status = reader ? mm_fail(MM_E_AGAIN, "process %d reads the base of region %s", (int)reader, region->name)
-                    : step_to(region, next);
+    if (reader)
+        status = mm_fail(MM_E_AGAIN, "process %d reads the base of region %s", (int)reader, region->name);
+    else /* A move whose arrival could not be recorded comes first: its base is not what it was. */
+        status = is_moving(region) ? mm_region_finish_move(region) : next_step(region);
     mm_lock_drop(region->apply_fd);
     return status;
 }
 
 int mm_region_move_base(mm_region *region) {
     int status = MM_OK;
-    while (status == MM_OK && region->history.base != region->history.head) status = move_one_step(region);
+    while (status == MM_OK && (is_moving(region) || region->history.base != region->history.head))
+        status = move_one_step(region);
     return status;
 }
 
 typedef void (*delta_fn)(mm_region *, const mm_delta *);
 
-/* Opens and checks each delta from the base to `epoch`, in order. */
-static int walk_path(mm_region *region, const mm_history *history, uint64_t epoch, delta_fn visit) {
+static int walk_path_of(mm_region *region, const mm_history *history, uint64_t epoch, delta_fn visit) {
     uint64_t *path;
     size_t length;
     int status = mm_history_path(history, epoch, &path, &length);
@@ -197,9 +208,19 @@ static int walk_path(mm_region *region, const mm_history *history, uint64_t epoc
     return status;
 }
 
-int mm_region_check_path(mm_region *region, uint64_t epoch) {
-    return walk_path(region, &region->history, epoch, NULL);
+/* Opens and checks each delta from the base to `epoch`, in order. */
+static int walk_path(mm_region *region, uint64_t epoch, delta_fn visit) {
+    mm_history view;
+    if (!is_moving(region)) return walk_path_of(region, &region->history, epoch, visit);
+    int status = mm_history_copy(&view, &region->history);
+    if (status != MM_OK) return status;
+    mm_history_settle_view(&view);
+    status = walk_path_of(region, &view, epoch, visit);
+    mm_history_free(&view);
+    return status;
 }
+
+int mm_region_check_path(mm_region *region, uint64_t epoch) { return walk_path(region, epoch, NULL); }
 
 static void lay_over(mm_region *region, const mm_delta *delta) {
     for (uint64_t slot = 0; slot < delta->count; slot++)
@@ -207,6 +228,4 @@ static void lay_over(mm_region *region, const mm_delta *delta) {
                MM_PAGE_SIZE);
 }
 
-int mm_region_overlay(mm_region *region, const mm_history *history, uint64_t epoch) {
-    return walk_path(region, history, epoch, lay_over);
-}
+int mm_region_overlay(mm_region *region, uint64_t epoch) { return walk_path(region, epoch, lay_over); }

@@ -100,10 +100,13 @@ static int choose_head(mm_region *region, uint64_t wanted) {
 int mm_region_recover(mm_region *region, const mm_open_options *options) {
     region->next_delta_id = 1;
     int status = mm_region_finish_move(region);
+    if (status == MM_E_FULL) status = MM_OK; /* it stays under way */
     if (status == MM_OK) status = settle_folder(region, options);
     if (status == MM_OK) status = choose_head(region, options->head_epoch);
     if (status == MM_OK) status = mm_region_move_base(region);
-    if (status == MM_E_AGAIN) status = MM_OK; /* a reader: what is not applied is laid over instead */
+    /* A reader, or no room: what is not applied is laid over instead. Who could not open a region of a full
+     * pool could not delete anything from it either. */
+    if (status == MM_E_AGAIN || status == MM_E_FULL) status = MM_OK;
     if (status == MM_OK) status = mm_journal_compact(&region->journal, region->folder_fd, &region->history);
     return status;
 }

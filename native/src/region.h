@@ -77,11 +77,11 @@ void mm_region_add_pending(void *region, uintptr_t start, uintptr_t end);
 
 /* move.c: the base goes to the head, a checkpoint at a time. MM_E_AGAIN: a reader keeps it where it is. */
 int mm_region_move_base(mm_region *);
-int mm_region_finish_move(mm_region *); /* that a dead owner began */
+int mm_region_finish_move(mm_region *); /* that a dead owner began, or this one could not end */
 /* Whether everything between base and `epoch` is whole: asked before anything relies on it. */
 int mm_region_check_path(mm_region *, uint64_t epoch);
 /* Lays the deltas between base and `epoch` over the private mapping. */
-int mm_region_overlay(mm_region *, const mm_history *, uint64_t epoch);
+int mm_region_overlay(mm_region *, uint64_t epoch);
 
 /* recovery.c: from what a dead owner left to a history and a base at rest. */
 int mm_region_recover(mm_region *, const mm_open_options *);

@@ -6,6 +6,11 @@
 
 #include <inttypes.h>
 
+static void append(mm_delta *merged, const mm_delta *from, uint64_t slot) {
+    const void *page = mm_delta_page(from, slot);
+    mm_delta_append(merged, from->index[slot].page, page, page);
+}
+
 /* `near` leads from the base to `node`, `far` from there to `child`: both at once. */
 static int merge(mm_region *region, const mm_delta *near, const mm_delta *far, uint64_t *id) {
     mm_delta merged = MM_DELTA_CLOSED;
@@ -19,11 +24,10 @@ static int merge(mm_region *region, const mm_delta *near, const mm_delta *far, u
         *id = region->next_delta_id++;
         for (uint64_t slot = 0; slot < far->count; slot++) {
             mm_pages_add(&seen, far->index[slot].page);
-            mm_delta_append(&merged, far->index[slot].page, mm_delta_page(far, slot));
+            append(&merged, far, slot);
         }
         for (uint64_t slot = 0; slot < near->count; slot++)
-            if (!mm_pages_has(&seen, near->index[slot].page))
-                mm_delta_append(&merged, near->index[slot].page, mm_delta_page(near, slot));
+            if (!mm_pages_has(&seen, near->index[slot].page)) append(&merged, near, slot);
         mm_delta_seal(&merged, region->header.id, mm_delta_header_of(near)->from,
                       &mm_delta_header_of(far)->info);
         status = mm_delta_persist(&merged, region->medium, region->folder_fd);
@@ -49,7 +53,11 @@ static int bridge(mm_region *region, const mm_node *node, const mm_node *child) 
     mm_frame_node(&frame, &moved);
     mm_frame_epoch(&frame, MM_ENTRY_DROP, gone);
     status = mm_region_record(region, &frame, 1);
-    if (status == MM_OK) status = mm_delta_remove(region->folder_fd, near_id);
+    if (status != MM_OK) {
+        mm_delta_remove(region->folder_fd, moved.delta_id);
+        return status;
+    }
+    status = mm_delta_remove(region->folder_fd, near_id);
     return status == MM_OK ? mm_delta_remove(region->folder_fd, far_id) : status;
 }
 
@@ -116,7 +124,8 @@ int mm_region_delete(mm_region *region, uint64_t epoch) {
         dead.live = 0;
         status = change_node(region, &dead);
         if (status == MM_OK) status = mm_region_tidy(region);
-        if (status == MM_E_AGAIN) status = MM_OK; /* forgotten; the bytes go when the reader is done */
+        /* Forgotten; the bytes go when the reader is done, or when there is room to tell the rest anew. */
+        if (status == MM_E_AGAIN || status == MM_E_FULL) status = MM_OK;
     }
     mm_region_end(region);
     return status;
