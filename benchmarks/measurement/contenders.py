@@ -118,7 +118,7 @@ class Contender:
 
     def __init__(self, words: np.ndarray) -> None:
         self.words = words
-        self._memory = memoryview(words).cast("B").cast("q")
+        self._memory = words.data.cast("B").cast("q")
         self._page_count = words.nbytes // PAGE_BYTES
         self._value = 0
 

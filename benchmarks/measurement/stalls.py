@@ -55,7 +55,7 @@ class Member:
         self._app = mmsnap.attach(group, name, size=size_bytes + _DIRECTORY_BYTES, address=address)
         words = self._app.array("words", (size_bytes // 8,), np.int64)
         fill(words)
-        self._memory = memoryview(words).cast("B").cast("q")
+        self._memory = words.data.cast("B").cast("q")
         self._page_count = words.nbytes // PAGE_BYTES
         self._value = 0
         self._running: threading.Thread | None = None
@@ -153,7 +153,7 @@ def _agent(folder: Path) -> Iterator[str]:
     pool = folder / "group"
     pool.mkdir()
     address = f"unix://{folder / 'agent.sock'}"
-    command = [Path(sys.executable).with_name("mmsnap"), "agent", "--pool", pool]
+    command: list[str | Path] = [Path(sys.executable).with_name("mmsnap"), "agent", "--pool", pool]
     process = subprocess.Popen(
         [*command, "--address", address], stderr=subprocess.DEVNULL, start_new_session=True
     )

@@ -54,7 +54,7 @@ def choose_pages(page_count: int, fraction: float, seed: int) -> list[int]:
     """Indices of the first word of a random `fraction` of all pages, in random order."""
     random = np.random.default_rng(seed)
     chosen = random.choice(page_count, max(1, round(page_count * fraction)), replace=False)
-    return (chosen * WORDS_PER_PAGE).tolist()
+    return [int(index) for index in chosen * WORDS_PER_PAGE]
 
 
 def write_once(

@@ -48,6 +48,7 @@ def _mmsnap(
 
     \b
     Example:
+        mkdir -p /dev/shm/pool
         mmsnap agent --pool /dev/shm/pool &
         mmsnap run --group shop --member a -- python worker.py &
         mmsnap checkpoint create shop --name before-upgrade
