@@ -50,12 +50,14 @@ class Tally:
         return done and all(outbox.empty for outbox in self.outboxes)
 
     def take(self, due: int) -> bool:
-        """Reads flights up to number `due`; False when there were none, or no room to tell of them.
+        """Reads flights up to number `due`, as many as one message holds; whether there are more.
 
-        Its own part of a flight goes into the totals, the others' into their outboxes.
+        Its own part of a flight goes into the totals, the others' into their outboxes. As long as
+        these have no room it reads nothing.
         """
         begin = self.taken
-        end = min(due, begin + RECORDS_MAX, self._share.shape[1])
+        due = min(due, self._share.shape[1])
+        end = min(due, begin + RECORDS_MAX)
         if end <= begin or any(outbox.full for outbox in self.outboxes):
             return False
         with self._app.update():
@@ -66,7 +68,7 @@ class Tally:
                 else:
                     outbox.put(records)
             self._taken[0] = end
-        return True
+        return end < due
 
     def receive(self, sender: int, number: int, records: Records) -> int:
         """Adds a peer's message unless it was added before; the number to acknowledge."""

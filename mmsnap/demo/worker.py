@@ -52,15 +52,23 @@ class Worker:
 
     def run(self) -> None:
         """Works until it is told to finish, or the conductor is gone."""
-        busy = False
+        tick_at = time.monotonic()
         while not self._finished:
-            for key, _ in self._selector.select(0 if busy else _TICK_SECONDS):
+            for key, _ in self._selector.select(max(0.0, tick_at - time.monotonic())):
                 key.data()
-            busy = self._tally.take(self._due())
-            for sender in self._senders:
-                sender.send()
-            self._report()
+            if time.monotonic() >= tick_at:
+                behind = self._tick()
+                tick_at = time.monotonic() + (0.0 if behind else _TICK_SECONDS)
         self._app.close()
+
+    def _tick(self) -> bool:
+        """Sends, reads flights and reports; whether there is more to read already."""
+        # What is read in one tick is sent in the next: every cut finds messages under way.
+        for sender in self._senders:
+            sender.send()
+        behind = self._tally.take(self._due())
+        self._report()
+        return behind
 
     def _connect(self, me: int, folder: Path) -> None:
         tally, paths = self._tally, [folder / f"{member}.sock" for member in MEMBERS]
