@@ -43,7 +43,7 @@ class Recovery:
     """What came after a kill.
 
     Attributes:
-        lost_flights: how far the stream went back.
+        lost_flights: how far the stream went back, as far as the workers had told.
         memory_ns: until the slowest worker had its memory, from asking for it.
         running_ns: until all worked again, from the kill; starting interpreters is most of it.
     """
@@ -192,10 +192,10 @@ class Conductor:
         return ready
 
     async def _kill_and_restart(self) -> None:
-        taken = self._taken
         begun_ns = time.perf_counter_ns()
         self._working.clear()
         await self._kill_all()
+        taken = self._taken
         self._count_messages()
         self._tell(taken, f"killed all workers at {taken:,} flights")
         ready = await self._start()
@@ -203,7 +203,7 @@ class Conductor:
         self._keeping.require_restored(ready)
         back = sum(each.taken for each in ready.values())
         memory_ns = max(each.memory_ns for each in ready.values())
-        self._course.recoveries.append(Recovery(taken - back, memory_ns, running_ns))
+        self._course.recoveries.append(Recovery(max(0, taken - back), memory_ns, running_ns))
         self._tell(back, f"restored, back at {back:,} flights")
 
     def _count_messages(self) -> None:
@@ -222,6 +222,5 @@ class Conductor:
         await asyncio.wait({checkpoints})
         await self._keeping.conclude(self._workers)
         self._count_messages()
-        for worker in self._workers.values():
-            await worker.finish()
+        await asyncio.gather(*(worker.finish() for worker in self._workers.values()))
         self._course.totals = {member: self._keeping.totals(member) for member in MEMBERS}
