@@ -53,6 +53,10 @@ def _mmsnap(
         mmsnap run --group shop --member a -- python worker.py &
         mmsnap checkpoint create shop --name before-upgrade
         mmsnap restore shop before-upgrade
+
+    \b
+    Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 aborted (members run on), 5 corrupt,
+    6 no service reached.
     """
 
 

@@ -20,7 +20,7 @@ def demo(
     ] = 2013,
     output: Output = Format.TABLE,
 ) -> None:
-    """Kill a group of processes, restore it, and compare with a run that nobody disturbed.
+    """Kill a group of processes, restore it, compare its sums.
 
     The flights that left New York in 2013 stream through three workers that hand messages to each
     other. They are checkpointed together while they run, killed at random moments and restored,

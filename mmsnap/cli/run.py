@@ -13,6 +13,7 @@ import socket
 import sys
 from collections.abc import Mapping
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Final, NoReturn
 
 import typer
@@ -77,17 +78,19 @@ def run(
             subject=command[0],
             hint="use mmsnap.attach() in the program and leave out --engine",
         )
-    found = address or default_address()
-    _expect_listener(found)
+    # Absolute, for the program may change its folder before it attaches.
+    socket_file = socket_path(address or default_address())
+    found = f"unix://{socket_file}"
+    _expect_listener(socket_file, found)
     membership = {"MMSNAP_ADDRESS": found, "MMSNAP_GROUP": group, "MMSNAP_MEMBER": member}
     sys.exit(_supervise(command, os.environ | membership))
 
 
-def _expect_listener(address: str) -> None:
+def _expect_listener(socket_file: Path, address: str) -> None:
     """Says so at once when nobody listens, rather than from inside the program."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
-            probe.connect(os.fspath(socket_path(address)))
+            probe.connect(os.fspath(socket_file))
         except OSError as error:
             raise AgentUnavailableError(
                 f"no service listens at {address}: {error.strerror}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -35,6 +36,13 @@ class TestMembership:
         assert (
             mmsnap("run", "sh", "-c", told, MMSNAP_ADDRESS=agent).stdout == f"{agent} main main\n"
         )
+
+    def test_program_that_changes_its_folder_finds_a_relative_address(
+        self, mmsnap: Run, agent: str
+    ) -> None:
+        relative = os.path.relpath(agent.removeprefix("unix://"))
+        told = mmsnap("run", "--address", relative, "sh", "-c", "cd /; echo $MMSNAP_ADDRESS")
+        assert told.stdout == f"{agent}\n"
 
     def test_options_of_the_program_are_not_mmsnaps(self, mmsnap: Run, agent: str) -> None:
         echoed = mmsnap("run", "--address", agent, "echo", "--group", "--help", "--", "-o")
