@@ -12,6 +12,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -53,6 +54,7 @@ class _Bridge:
 
     loop: asyncio.AbstractEventLoop
     groups: list[Groups]  # filled once they are made
+    end: Callable[[Exception | None], None]
 
     def greeted(self, token: int, hello: Hello, pid: int) -> None:
         self.loop.call_soon_threadsafe(self.groups[0].greeted, token, hello, pid)
@@ -63,6 +65,9 @@ class _Bridge:
     def failed(self, token: int, report: Failed) -> None:
         self.loop.call_soon_threadsafe(self.groups[0].failed, token, report)
 
+    def broke(self, error: Exception) -> None:
+        self.loop.call_soon_threadsafe(self.end, error)
+
 
 class Agent:
     """A running node service. `start`, then `stop`; of one event loop."""
@@ -71,6 +76,8 @@ class Agent:
         self.pool = pool.absolute()
         self.address = address or default_address()
         self._socket = socket_path(self.address)
+        self._ending = asyncio.Event()
+        self._error: Exception | None = None
 
     async def start(self) -> None:
         """Serve.
@@ -90,14 +97,28 @@ class Agent:
         sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
         self._ledger = Ledger(self.pool / CATALOG_FILE)
         groups: list[Groups] = []
-        bridge = _Bridge(asyncio.get_running_loop(), groups)
+        bridge = _Bridge(asyncio.get_running_loop(), groups, self.end)
         self._switchboard = Switchboard(members_path(self._socket), bridge)
         desk = Desk(self.pool, self._ledger, self._switchboard, Events())
         self._groups = Groups(desk)
         groups.append(self._groups)
         self._switchboard.start()
-        self._server = await self._serve()
+        self._server = await self._listen()
         log.info("serving the pool %s at %s", self.pool, self._socket)
+
+    def end(self, error: Exception | None = None) -> None:
+        """Let `serve` return, or raise what the service can not go on with."""
+        self._error = self._error or error
+        self._ending.set()
+
+    async def serve(self) -> None:
+        """Return when it is to end.
+
+        What it raises leaves members held until the process ends, so it must, at once.
+        """
+        await self._ending.wait()
+        if self._error is not None:
+            raise self._error
 
     async def stop(self) -> None:
         """End: no new calls, what is under way ends, members run on by themselves."""
@@ -107,7 +128,7 @@ class Agent:
         self._ledger.close()
         self._lock.release()
 
-    async def _serve(self) -> grpc.aio.Server:
+    async def _listen(self) -> grpc.aio.Server:
         server = grpc.aio.server(options=_OPTIONS)
         service = AgentService(self._groups)
         mmsnap_pb2_grpc.add_AgentServicer_to_server(service, server)  # type: ignore[no-untyped-call]
@@ -130,12 +151,11 @@ class Agent:
 async def run(pool: Path, address: str | None = None) -> None:
     """Serve until SIGTERM or SIGINT; what `Agent.start` raises."""
     agent = Agent(pool, address)
-    stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, agent.end)
     await agent.start()
-    await stop.wait()
+    await agent.serve()
     log.info("stopping")
     await agent.stop()
 

@@ -47,6 +47,9 @@ class Exchange(Protocol):
     def failed(self, token: int, report: Failed) -> None:
         """An order outside of any operation was not carried out."""
 
+    def broke(self, error: Exception) -> None:
+        """The switchboard itself failed and does nothing more; every member runs on."""
+
 
 def boottime_ns() -> int:
     """The clock of leases and budgets: it goes on while the machine sleeps."""
@@ -145,19 +148,26 @@ class Switchboard:
     # ---- the loop ----
 
     def _run(self) -> None:
-        while not self._stopping:
-            for key, _ in self._selector.select(self._patience()):
-                if key.fileobj is self._listener:
-                    self._accept()
-                elif key.fileobj == self._wake:
-                    os.eventfd_read(self._wake)
-                else:
-                    self._hear(key.data)
-            while self._posted:
-                self._posted.popleft()()
-            self._let_time_pass()
-            self._sweep()
-            self._keep_quiet()
+        try:
+            while not self._stopping:
+                self._turn()
+        except Exception as error:
+            log.exception("the switchboard failed")
+            self._exchange.broke(error)
+
+    def _turn(self) -> None:
+        for key, _ in self._selector.select(self._patience()):
+            if key.fileobj is self._listener:
+                self._accept()
+            elif key.fileobj == self._wake:
+                os.eventfd_read(self._wake)
+            else:
+                self._hear(key.data)
+        while self._posted:
+            self._posted.popleft()()
+        self._let_time_pass()
+        self._sweep()
+        self._keep_quiet()
 
     def _patience(self) -> float:
         deadlines = [c.operation.deadline_ns for c in self._running]

@@ -89,9 +89,10 @@ class WorkerProcess:
 
 
 class Site:
-    """One pool and who works on it."""
+    """One pool and who works on it; `fault` is what is wrong with its service (`FAULTS`)."""
 
-    def __init__(self) -> None:
+    def __init__(self, fault: str = "") -> None:
+        self.fault = fault
         self.folder = Path(tempfile.mkdtemp(prefix="mmsnap-test-", dir="/dev/shm"))
         self.pool = self.folder / "pool"
         self.pool.mkdir()
@@ -106,7 +107,9 @@ class Site:
 
     def start_agent(self) -> None:
         self.agent = PROCESSES.Process(
-            target=serve, args=(str(self.pool), self.address, str(self.errors)), daemon=True
+            target=serve,
+            args=(str(self.pool), self.address, str(self.errors), self.fault),
+            daemon=True,
         )
         self.agent.start()
         self.until(self._agent_answers, "the service serves")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mmsnap.errors import AgentUnavailableError, InUseError, NotFoundError
+from mmsnap.errors import AgentUnavailableError, InUseError, MmsnapError, NotFoundError
 from mmsnap.group.messages import Kind
 from mmsnap.node.agent import Agent
 from mmsnap_sdk.client import AsyncClient, Client
@@ -61,6 +61,23 @@ def test_agent_frozen_in_the_middle_of_a_cut_can_not_commit_it(trio: Site) -> No
     assert attempt.error is not None
     assert trio.client.checkpoints("g") == []
     odd.close()
+
+
+def test_service_that_fails_inside_ends_and_holds_nobody() -> None:
+    site = Site("breaks")
+    try:
+        site.start_agent()
+        site.start_workers("a", "b")
+        attempt = Attempt(site)
+        attempt.join(20)
+        assert isinstance(attempt.error, MmsnapError)
+        site.agent.join(10)
+        assert site.agent.exitcode == 1
+        time.sleep(0.1)
+        for worker in site.workers.values():
+            assert worker.longest_stall(attempt.begun_ns) < 1.5
+    finally:
+        site.close()
 
 
 def test_members_run_on_without_the_service_and_come_back(trio: Site) -> None:

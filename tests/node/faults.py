@@ -1,0 +1,53 @@
+"""Faults that a service can be started with, to see that the tests find them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mmsnap.catalog import Catalog
+from mmsnap.group import CheckpointOperation, Effect
+from mmsnap.group.messages import EpochReport, Held
+from mmsnap.node import live_group
+from mmsnap.node.conductor import Conductor
+
+
+class _RunsAhead(CheckpointOperation):
+    """Goes on to the next step as soon as the first member has answered."""
+
+    def _when_answered(self, now_ns: int) -> list[Effect]:
+        if self.step in ("quiesce", "cut"):
+            for member in self._awaited:
+                self._held.setdefault(member, Held(self.epoch, 0))
+                self._held_at_ns.setdefault(member, now_ns)
+            self._awaited.clear()
+        return super()._when_answered(now_ns)
+
+
+def _runs_ahead() -> None:
+    live_group.CheckpointOperation = _RunsAhead  # type: ignore[misc]
+
+
+def _forgets_commits() -> None:
+    """Members in doubt are told that everything was aborted."""
+    Catalog.committed_epochs = lambda self, group: []  # type: ignore[method-assign]
+    Catalog.is_committed = lambda self, group, epoch: False  # type: ignore[method-assign]
+
+
+def _breaks() -> None:
+    """The thread of the members' lines fails in the middle of a cut."""
+
+    def receive(self: Conductor, member: str, report: EpochReport, now_ns: int) -> None:
+        if isinstance(report, Held):
+            raise RuntimeError("a fault of the test")
+        _receive(self, member, report, now_ns)
+
+    _receive = Conductor.receive
+    Conductor.receive = receive  # type: ignore[method-assign]
+
+
+FAULTS: dict[str, Callable[[], None]] = {
+    "": lambda: None,
+    "runs ahead": _runs_ahead,
+    "forgets commits": _forgets_commits,
+    "breaks": _breaks,
+}
