@@ -87,10 +87,12 @@ static int settle_folder(mm_region *region, const mm_open_options *options) {
 static int choose_head(mm_region *region, uint64_t wanted) {
     if (wanted == MM_EPOCH_HEAD || wanted == region->history.head) return MM_OK;
     uint64_t epoch = wanted == MM_EPOCH_NONE ? MM_EPOCH_ROOT : wanted;
+    int status = epoch == MM_EPOCH_ROOT ? mm_region_make_root(region) : MM_OK;
+    if (status != MM_OK) return status;
     const mm_node *node = mm_history_find(&region->history, epoch);
     if (!node || (!node->live && epoch != MM_EPOCH_ROOT))
         return mm_fail(MM_E_NOT_FOUND, "region %s has no checkpoint @%" PRIu64, region->name, epoch);
-    int status = mm_region_check_path(region, epoch);
+    status = mm_region_check_path(region, epoch);
     if (status != MM_OK) return status;
     mm_frame frame = {0};
     mm_frame_epoch(&frame, MM_ENTRY_HEAD, epoch);

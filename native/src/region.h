@@ -83,6 +83,9 @@ int mm_region_check_path(mm_region *, uint64_t epoch);
 /* Lays the deltas between base and `epoch` over the private mapping. */
 int mm_region_overlay(mm_region *, uint64_t epoch);
 
+/* root.c: the empty region can be gone back to, also when it was forgotten. */
+int mm_region_make_root(mm_region *);
+
 /* recovery.c: from what a dead owner left to a history and a base at rest. */
 int mm_region_recover(mm_region *, const mm_open_options *);
 

@@ -8,8 +8,10 @@
 
 #define HOLD_TIMEOUT_NS (10 * MM_SECOND_NS)
 
-static int find_target(const mm_region *region, uint64_t epoch, uint64_t *target) {
+static int find_target(mm_region *region, uint64_t epoch, uint64_t *target) {
     *target = epoch == MM_EPOCH_HEAD ? region->history.head : epoch == MM_EPOCH_NONE ? MM_EPOCH_ROOT : epoch;
+    int status = *target == MM_EPOCH_ROOT ? mm_region_make_root(region) : MM_OK;
+    if (status != MM_OK) return status;
     const mm_node *node = mm_history_find(&region->history, *target);
     if (node && (node->live || *target == region->history.head || *target == MM_EPOCH_ROOT)) return MM_OK;
     return mm_fail(MM_E_NOT_FOUND, "region %s has no checkpoint @%" PRIu64, region->name, *target);
