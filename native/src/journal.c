@@ -3,6 +3,7 @@
 #include "error.h"
 #include "file.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -197,10 +198,8 @@ static int open_files(int folder_fd, int writable, mm_journal *journal, reading 
     for (int i = 0; i < 2; i++) {
         int flags = writable ? O_RDWR | O_CREAT | O_CLOEXEC : O_RDONLY | O_CLOEXEC;
         journal->fd[i] = openat(folder_fd, names[i], flags, 0600);
-        if (journal->fd[i] < 0) {
-            if (!writable && i == 1) break; /* a reader is content with one copy */
-            return mm_fail_errno("opening %s", names[i]);
-        }
+        if (journal->fd[i] < 0 && !writable && errno == ENOENT) continue; /* one copy is enough to read */
+        if (journal->fd[i] < 0) return mm_fail_errno("opening %s", names[i]);
         int status = mm_file_read(journal->fd[i], JOURNAL_BYTES_MAX, &reading->copy[i]);
         if (status != MM_OK) return status;
     }

@@ -37,10 +37,10 @@ static int open_files(mm_region *region, const char *pool, const mm_open_options
     if (status != MM_OK) return status;
     region->apply_fd = mm_lock_open(region->folder_fd, "apply.lock");
     if (region->apply_fd < 0) return region->apply_fd;
-    if (region->read_only)
-        return mm_pool_region_header(region->folder_fd, options->mode, 0, &region->header, &region->created);
     status = mm_registry_add(region);
     if (status != MM_OK) return status;
+    if (region->read_only)
+        return mm_pool_region_header(region->folder_fd, options->mode, 0, &region->header, &region->created);
     region->lock_fd = mm_lock_open(region->folder_fd, "lock");
     status = region->lock_fd < 0 ? region->lock_fd : mm_lock_own(region->lock_fd);
     if (status == MM_E_IN_USE) return mm_fail(status, "region %s is %s", region->name, mm_error_message());

@@ -1,4 +1,4 @@
-/* The regions this process owns: none twice, and none of them in a forked child. */
+/* The regions this process has open: none owned twice, and none of them in a forked child. */
 #ifndef MM_REGISTRY_H
 #define MM_REGISTRY_H
 
