@@ -73,6 +73,30 @@ def pool() -> Iterator[Path]:
         yield pool
 
 
+class Service:
+    """A running `mmsnap agent`."""
+
+    def __init__(self, pool: Path, address: str, environment: dict[str, str]) -> None:
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the service
+        self._process = subprocess.Popen(
+            [MMSNAP, "agent", "--pool", pool, "--address", address],
+            env=environment,
+            stderr=self._log,
+        )
+        self.pid = self._process.pid
+        wait_for(lambda: "serving" in self.log)
+
+    @property
+    def log(self) -> str:
+        """What it has said so far."""
+        return os.pread(self._log.fileno(), 1 << 20, 0).decode()
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Ends it with a signal; returns its exit code."""
+        self._process.send_signal(number)
+        return self._process.wait(timeout=20)
+
+
 @pytest.fixture(scope="class")
 def agent(environment: dict[str, str]) -> Iterator[str]:
     """The address of a running service on a fresh pool."""
@@ -80,19 +104,10 @@ def agent(environment: dict[str, str]) -> Iterator[str]:
         pool = folder / "pool"
         pool.mkdir()
         address = f"unix://{folder}/agent.sock"
-        service = subprocess.Popen(
-            [MMSNAP, "agent", "--pool", pool, "--address", address],
-            env=environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert service.stderr is not None
-        assert "serving" in service.stderr.readline()
+        service = Service(pool, address, environment)
         yield address
-        service.send_signal(signal.SIGTERM)
-        _, log = service.communicate(timeout=20)
-    assert service.returncode == 0, log
-    assert "Traceback" not in log
+        assert service.end() == 0, service.log
+    assert "Traceback" not in service.log
 
 
 def wait_for(true: Callable[[], bool]) -> None:

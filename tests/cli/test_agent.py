@@ -4,28 +4,9 @@ from __future__ import annotations
 
 import signal
 import stat
-import subprocess
 from pathlib import Path
 
-from tests.cli.conftest import MMSNAP, Run, memory_folder
-
-
-def start(pool: Path, address: str, environment: dict[str, str]) -> subprocess.Popen[str]:
-    service = subprocess.Popen(
-        [MMSNAP, "agent", "--pool", pool, "--address", address],
-        env=environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert service.stderr is not None
-    assert "serving" in service.stderr.readline()
-    return service
-
-
-def end(service: subprocess.Popen[str], number: signal.Signals) -> int:
-    service.send_signal(number)
-    service.communicate(timeout=20)
-    return service.returncode
+from tests.cli.conftest import Run, Service, memory_folder
 
 
 class TestRefusals:
@@ -33,9 +14,9 @@ class TestRefusals:
         self, mmsnap: Run, environment: dict[str, str]
     ) -> None:
         with memory_folder() as pool:
-            first = start(pool, f"unix://{pool}/first.sock", environment)
+            first = Service(pool, f"unix://{pool}/first.sock", environment)
             second = mmsnap("agent", "--pool", pool, "--address", f"unix://{pool}/second.sock")
-            assert end(first, signal.SIGTERM) == 0
+            assert first.end() == 0
         assert second.returncode == 1
         assert f"process {first.pid}" in second.stderr
         assert "Traceback" not in second.stderr
@@ -67,8 +48,9 @@ class TestLife:
     ) -> None:
         with memory_folder() as pool:
             address = f"unix://{pool}/agent.sock"
-            assert end(start(pool, address, environment), signal.SIGKILL) == -signal.SIGKILL
+            killed = Service(pool, address, environment)
+            assert killed.end(signal.SIGKILL) == -signal.SIGKILL
             assert mmsnap("ps", "--address", address).returncode == 6
-            again = start(pool, address, environment)
+            again = Service(pool, address, environment)
             assert mmsnap("ps", "--address", address).returncode == 0
-            assert end(again, signal.SIGINT) == 0
+            assert again.end(signal.SIGINT) == 0

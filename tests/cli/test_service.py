@@ -109,29 +109,24 @@ class TestReading:
             assert (listed[-1]["of"], listed[-1]["automatic"]) == ("shop", True)
 
     def test_watch_shows_what_happens_as_it_happens(
-        self, shop: Run, agent: str, environment: dict[str, str]
+        self, shop: Run, agent: str, environment: dict[str, str], tmp_path: Path
     ) -> None:
-        watching = subprocess.Popen(
-            [MMSNAP, "watch", "shop", "-o", "json", "--address", agent],
-            env=environment,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert watching.stdout is not None
-        os.set_blocking(watching.stdout.fileno(), False)
-        seen = ""
+        seen = tmp_path / "seen"
+        with seen.open("w") as written:
+            watching = subprocess.Popen(
+                [MMSNAP, "watch", "shop", "-o", "json", "--address", agent],
+                env=environment,
+                stdout=written,
+            )
 
         def sees_a_checkpoint() -> bool:
-            nonlocal seen
             shop("checkpoint", "create", "shop")
-            assert watching.stdout is not None
-            seen += watching.stdout.read() or ""
-            return any(json.loads(line)["kind"] == "checkpoint" for line in seen.splitlines())
+            events = [json.loads(line) for line in seen.read_text().splitlines()]
+            return any(event["kind"] == "checkpoint" for event in events)
 
         wait_for(sees_a_checkpoint)
         watching.send_signal(signal.SIGINT)
         assert watching.wait(timeout=20) == 130
-        watching.stdout.close()
 
 
 class TestGoingBack:
