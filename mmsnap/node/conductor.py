@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from mmsnap.group import Decide, Effect, Expel, Finished, Operation, Send
-from mmsnap.group.messages import EpochReport
+from mmsnap.group.messages import EpochReport, Kind
 from mmsnap.node.lines import Line
 from mmsnap.node.packets import encode
 
@@ -74,8 +74,7 @@ class Conductor:
         for effect in effects:
             match effect:
                 case Send(kind, members):
-                    for member in members:
-                        self.lines[member].send(self._packets[kind, member])
+                    self._send(kind, members)
                 case Decide():
                     self._audience.decide()
                 case Expel(member, reason):
@@ -85,3 +84,10 @@ class Conductor:
         if not self.operation.held and self.operation.step != self._told and not self.finished:
             self._told = self.operation.step
             self._audience.step(self._told)
+
+    def _send(self, kind: Kind, members: Iterable[str]) -> None:
+        for member in members:
+            line = self.lines.get(member)
+            # Several may be gone before it starts; losing the first aborts it for all the others.
+            if line is not None:
+                line.send(self._packets[kind, member])
