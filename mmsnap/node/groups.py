@@ -64,7 +64,7 @@ class Groups:
         if entry is None:
             self.desk.switchboard.hang_up(token, "its token is not known")
             return
-        self.run(greet(*entry, hello, pid))
+        self.run(self._greet(*entry, hello, pid))
 
     def ended(self, token: int, said_bye: bool, reason: str, epoch: int) -> None:
         entry = self._tokens.pop(token, None)
@@ -87,6 +87,14 @@ class Groups:
             if report.order == Kind.COMMIT:
                 # It stays in doubt until it says Hello again and is told once more.
                 self.desk.switchboard.hang_up(token, "could not commit")
+
+    async def _greet(self, group: LiveGroup, seat: Seat, hello: Hello, pid: int) -> None:
+        try:
+            await greet(group, seat, hello, pid)
+        except Exception:
+            # Left half way in, it would keep everybody else's turn from coming.
+            log.exception("group %s: %s was not welcomed", group.name, seat.name)
+            self.desk.switchboard.hang_up(seat.token, "was not welcomed")
 
     def _forget_who_never_came(self) -> None:
         for token, (group, seat) in tuple(self._tokens.items()):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from mmsnap.catalog import GroupCheckpoint, MemberRecord, MemberState, name_taken
-from mmsnap.errors import AbortedError
+from mmsnap.errors import AbortedError, NotFoundError
 from mmsnap.group import (
     DEFAULT_BUDGETS,
     Budgets,
@@ -244,9 +244,11 @@ class LiveGroup:
 
     async def _require_unused(self, name: str) -> None:
         ledger = self.desk.ledger
-        taken = await ledger.ask(ledger.catalog.checkpoints, self.name)
-        if any(checkpoint.name == name for checkpoint in taken):
-            raise name_taken(self.name, name)
+        try:
+            await ledger.ask(ledger.catalog.find, self.name, name)
+        except NotFoundError:
+            return
+        raise name_taken(self.name, name)
 
     async def _commit(self, checkpoint: GroupCheckpoint) -> None:
         ledger = self.desk.ledger

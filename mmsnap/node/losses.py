@@ -37,25 +37,22 @@ def is_owed(row: MemberRecord, group: GroupRecord) -> bool:
 
 async def seat_ended(group: LiveGroup, seat: Seat, said_bye: bool, epoch: int) -> None:
     """A seat's connection is gone: note it, and do what its member's on_loss says."""
-    if said_bye:
-        async with group.turn():
-            if group.seats.get(seat.name) is None:
-                await _put(group, replace(seat.member, state=MemberState.LEFT))
-        group.tell("left", member=seat.name)
-        return
-    group.tell("lost", member=seat.name)
+    group.tell("left" if said_bye else "lost", member=seat.name)
     for _ in range(_TRIES):
         try:
-            async with group.turn(settled=True):
+            async with group.turn(settled=not said_bye):
                 if group.seats.get(seat.name) is not None:
+                    return  # somebody has its place already
+                if said_bye:
+                    await _put(group, replace(seat.member, state=MemberState.LEFT))
                     return
                 await note_loss(group, seat.member, epoch, behind=seat.behind)
                 await pay(group)
                 return
         except MmsnapError as error:
-            log.warning("group %s: loss of %s: %s", group.name, seat.name, error)
+            log.warning("group %s: the end of %s: %s", group.name, seat.name, error)
         await asyncio.sleep(_PAUSE_SECONDS)
-    log.error("group %s: the others did not return to the head", group.name)
+    log.error("group %s: the end of %s was not dealt with", group.name, seat.name)
 
 
 async def note_loss(

@@ -3,7 +3,7 @@
 A cut must wait for nobody's gRPC call: so the members' lines and the operations
 under way live on a thread of their own, with its own selector, and the service
 speaks to it by posting functions. The switch interval of the interpreter and
-the garbage collector are kept out of the cut too (see docs/decisions/node.md).
+the garbage collector are kept out of the cut too (see docs/decisions/cut-thread.md).
 It knows lines and tokens; groups and policies are the service's.
 """
 
