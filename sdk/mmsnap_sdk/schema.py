@@ -55,7 +55,8 @@ def _stored_schema(store: Store) -> int | None:
 
 
 def _write(store: Store, schema: int) -> None:
-    store.write(CellKind.SCHEMA, _KEY, b"%d" % schema)
+    with store.guard, store.lock:
+        store.write(CellKind.SCHEMA, _KEY, b"%d" % schema)
 
 
 def _mismatch(store: Store, stored: int, schema: int, hint: str) -> SchemaMismatchError:

@@ -74,23 +74,21 @@ class Store:
             return self._cells.read(kind, key)
 
     def write(self, kind: CellKind, key: str, value: bytes) -> None:
-        """Sets the value of a cell.
+        """Sets the value of a cell; the caller is inside the guard and has the lock.
 
         Raises:
             PoolFullError: no room for another block of cells; the old value stays.
             ReadOnlyError: the region was opened for reading.
         """
-        with self.guard, self.lock:
-            self.current()
-            self.require_writable()
-            self._cells.write(kind, key, value)
+        self.current()
+        self.require_writable()
+        self._cells.write(kind, key, value)
 
     def delete(self, kind: CellKind, key: str) -> None:
-        """Removes a cell; KeyError: there is none."""
-        with self.guard, self.lock:
-            self.current()
-            self.require_writable()
-            self._cells.delete(kind, key)
+        """Removes a cell, called like `write`; KeyError: there is none."""
+        self.current()
+        self.require_writable()
+        self._cells.delete(kind, key)
 
     def require_writable(self) -> None:
         """ReadOnlyError when the region was opened for reading."""

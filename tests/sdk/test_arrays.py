@@ -249,6 +249,10 @@ def test_restore_to_a_checkpoint_of_an_earlier_session_looks_what_it_holds(
         del b
         again.restore("with-a")
         assert list(again.arrays) == ["a"]
+        c = again.array("c", 10, np.int64)
+        with pytest.raises(BufferError, match="'c'"):
+            again.restore()
+        assert c.sum() == 0
 
 
 def test_an_address_that_a_restore_took_an_array_from_is_not_used_again(
@@ -307,7 +311,8 @@ def test_a_forged_directory_entry_is_refused(
     entry = {"dtype": "<i8", "shape": [10], "offset": 8192, "block": 4096, field: value}
     store = Store(app.region)
     store.open()
-    store.write(CellKind.ARRAY, "forged", json.dumps(list(entry.values())).encode())
+    with store.guard, store.lock:
+        store.write(CellKind.ARRAY, "forged", json.dumps(list(entry.values())).encode())
     app.checkpoint()
     app.close(checkpoint=False)
     with pytest.raises(mmsnap.CorruptionError):

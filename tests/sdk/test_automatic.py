@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import mmsnap
+from mmsnap_sdk.schedule import Schedule
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 20) -> None:
@@ -124,12 +125,27 @@ def test_an_update_that_stays_open_is_a_failure_told_later(pool: Path) -> None:
     app.close()
 
 
+def test_stopping_waits_for_what_is_under_way() -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begun.set()
+        time.sleep(0.05)
+        ended.set()
+
+    schedule = Schedule("test", work)
+    schedule.start(interval_ns=1)
+    begun.wait(20)
+    schedule.stop()
+    assert ended.is_set()
+
+
 def test_none_is_taken_after_close(pool: Path) -> None:
     app = mmsnap.open(pool, every="1ms")
     wait_until(lambda: app.checkpoints())
     app.close(checkpoint=False)
+    assert not [thread for thread in threading.enumerate() if thread.name == "mmsnap-main"]
     with mmsnap.open(pool, mode="r") as reader:
         count = len(reader.checkpoints())
         time.sleep(0.02)
         assert len(reader.checkpoints()) == count
-    assert not [thread for thread in threading.enumerate() if thread.name == "mmsnap-main"]

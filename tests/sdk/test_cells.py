@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 import mmsnap
 from mmsnap.memory import Region
 from mmsnap_sdk.cells import Cells
-from mmsnap_sdk.layout import CellKind, decode_cell, encode_cell
+from mmsnap_sdk.layout import (
+    CELL_ALIGNMENT_BYTES,
+    CELL_HEADER_BYTES,
+    CellKind,
+    decode_cell,
+    encode_cell,
+)
 from mmsnap_sdk.space import PAGE_BYTES, Space
 from mmsnap_sdk.store import Store
 
@@ -110,6 +116,19 @@ def test_lengths_are_checked_even_when_the_checksum_is_right(
         decode_cell(memoryview(data.ljust(48, b"\0")), "a forged cell")
 
 
+def test_two_cells_of_one_name_are_refused(region: Region) -> None:
+    cells = Cells(region, Space(region))
+    cells.create()
+    cells.write(CellKind.STATE, "one", b"1")
+    cells.write(CellKind.STATE, "two", b"2")
+    page = region.memory(0, PAGE_BYTES)
+    at = bytes(page).index(b"two2") - CELL_HEADER_BYTES
+    twin = encode_cell(CellKind.STATE, CELL_ALIGNMENT_BYTES, b"one", b"2")
+    page[at : at + len(twin)] = twin
+    with pytest.raises(mmsnap.CorruptionError, match="two cells named 'one'"):
+        reloaded(region)
+
+
 def test_a_chain_of_blocks_with_a_loop_ends(region: Region) -> None:
     cells = Cells(region, Space(region))
     cells.create()
@@ -124,10 +143,11 @@ def test_a_full_region_keeps_the_old_value(pool: Path) -> None:
     small = Region.open(pool, "small", size_bytes=4 << 20)
     store = Store(small)
     store.open()
-    store.write(CellKind.STATE, "key", b"old")
-    with pytest.raises(mmsnap.PoolFullError):
-        store.write(CellKind.STATE, "key", bytes(8 << 20))
-    assert store.read(CellKind.STATE, "key") == b"old"
-    store.write(CellKind.STATE, "key", b"new")
+    with store.guard, store.lock:
+        store.write(CellKind.STATE, "key", b"old")
+        with pytest.raises(mmsnap.PoolFullError):
+            store.write(CellKind.STATE, "key", bytes(8 << 20))
+        assert store.read(CellKind.STATE, "key") == b"old"
+        store.write(CellKind.STATE, "key", b"new")
     assert reloaded(small) == {(CellKind.STATE, "key"): b"new"}
     small.close()

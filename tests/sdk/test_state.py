@@ -217,6 +217,27 @@ def test_a_change_after_a_restore_does_not_build_on_forgotten_cells(app: mmsnap.
         assert dict(again.state) == {"n": 2, "after": "y" * 5000}
 
 
+def test_a_value_set_outside_of_updates_is_never_torn_by_a_checkpoint(app: mmsnap.App) -> None:
+    values = [bytes([number]) * 600_000 for number in range(8)]
+    app.state["big"] = values[0]
+    stop = threading.Event()
+
+    def assign() -> None:
+        while not stop.is_set():
+            for value in values:
+                app.state["big"] = value
+
+    writer = threading.Thread(target=assign)
+    writer.start()
+    taken = [app.checkpoint(f"c{number}") for number in range(40)]
+    stop.set()
+    writer.join()
+    assert {each.consistency for each in taken} == {"application"}
+    for each in taken:
+        app.restore(each.name)
+        assert app.state["big"] in values
+
+
 def test_damaged_state_is_named_when_the_region_is_opened(app: mmsnap.App, pool: Path) -> None:
     app.state["n"] = "some text that can be found"
     page = app.region.memory(0, 4096)
