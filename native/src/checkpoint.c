@@ -75,8 +75,13 @@ static void count_run(void *context, uintptr_t start, uintptr_t end) {
 
 static void note_run(void *context, uintptr_t start, uintptr_t end) {
     collection *collection = context;
+    mm_region *region = collection->region;
     collection->pages += (end - start) / MM_PAGE_SIZE;
-    mm_region_add_pending(collection->region, start, end);
+    mm_region_add_pending(region, start, end);
+    /* A sealed log that waits for its group's decision has an older version of these. */
+    uint64_t first = (start - (uintptr_t)region->address) / MM_PAGE_SIZE;
+    uint64_t last = (end - (uintptr_t)region->address) / MM_PAGE_SIZE;
+    for (uint64_t page = first; page < last; page++) region->slots[page] = 0;
 }
 
 static int collect(collection *collection, mm_run_fn visit) {
@@ -320,7 +325,8 @@ int mm_checkpoint_commit(mm_region *region, mm_checkpoint *checkpoint) {
     }
     /* Only now: until the commit a failure must find these pages pending. */
     for (uint64_t slot = 0; slot < region->log.count; slot++)
-        mm_pages_remove(&region->pending, region->log.index[slot].page);
+        if (region->slots[region->log.index[slot].page])
+            mm_pages_remove(&region->pending, region->log.index[slot].page);
     forget_slots(region);
     mm_keeper_wake(region);
     return MM_OK;

@@ -123,8 +123,10 @@ static void *member_main(void *argument) {
         if (ready > 0 && wait[0].revents) take_order(member);
     }
     int was_lost = member->lost;
+    member->region->seen_epoch = member->highest_epoch;
     member->lost = 1; /* whatever is under way ends without an answer */
     mm_member_thaw(member, "the connection ended");
+    shutdown(member->fd, SHUT_RDWR); /* the service need not wait for the application to notice */
     if (was_lost) mm_member_tell(member, (mm_member_event){.kind = MM_EVENT_LOST});
     return NULL;
 }
@@ -155,6 +157,7 @@ static void initialise(mm_member *member, mm_region *region, int hooks) {
     member->hooks = hooks;
     member->highest_epoch = region->history.highest_epoch;
     if (region->in_doubt > member->highest_epoch) member->highest_epoch = region->in_doubt;
+    if (region->seen_epoch > member->highest_epoch) member->highest_epoch = region->seen_epoch;
     mm_region_ref(region);
 }
 

@@ -154,17 +154,30 @@ void mm_member_go_on_after_hooks(mm_member *member) {
                                 .word = {member->region->pending.count, hook_ns}});
 }
 
+/* QUIESCE without BEGIN. Not while an epoch is in doubt: it is told as a difference from the head that is. */
+static int begin_restore(mm_member *member, const mm_message *order) {
+    mm_region *region = member->region;
+    int status = open_epoch(member, order);
+    if (status == MM_OK) status = mm_region_begin(region, 1);
+    if (status != MM_OK) return status;
+    if (region->in_doubt) {
+        mm_region_end(region);
+        return mm_fail(MM_E_IN_DOUBT, "epoch @%llu of region %s waits for its group's decision",
+                       (unsigned long long)region->in_doubt, region->name);
+    }
+    member->restoring = 1;
+    member->state = MM_MEMBER_READY;
+    return MM_OK;
+}
+
 static void quiesce(mm_member *member, const mm_message *order) {
     int status = MM_OK;
-    if (member->state == MM_MEMBER_IDLE) { /* without BEGIN: for a restore */
-        status = open_epoch(member, order);
-        if (status == MM_OK) status = mm_region_begin(member->region, 1);
+    if (member->state == MM_MEMBER_IDLE) {
+        status = begin_restore(member, order);
         if (status != MM_OK) {
             answer_failed(member, order, status);
             return;
         }
-        member->restoring = 1;
-        member->state = MM_MEMBER_READY;
     } else if (member->state != MM_MEMBER_READY || member->epoch != order->epoch) {
         mm_fail(MM_E_INVALID, "QUIESCE does not fit the member's state");
         answer_failed(member, order, MM_E_INVALID);

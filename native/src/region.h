@@ -48,6 +48,7 @@ struct mm_region {
     uint64_t next_delta_id;
     uint64_t in_doubt; /* epoch that is sealed in `log` and undecided; 0: none */
     mm_checkpoint_info doubt;
+    uint64_t seen_epoch; /* highest that a membership of this process knew: refused by the next one too */
     int member_fd;     /* the connection to the node service; -1: none */
     mm_pin pin;        /* of a read-only region */
 
