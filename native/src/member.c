@@ -115,12 +115,13 @@ static void *member_main(void *argument) {
         struct pollfd wait[2];
         int ready = wait_for_work(member, wait);
         if (ready < 0 && errno != EINTR) break;
-        if (is_held(member) && mm_now_ns() >= member->lease_end_ns)
-            mm_member_thaw(member, "the lease ended while the member was held");
         uint64_t wakes;
         if (ready > 0 && wait[1].revents && read(member->wake_fd, &wakes, sizeof wakes) > 0)
             mm_member_go_on_after_hooks(member);
         if (ready > 0 && wait[0].revents) take_order(member);
+        /* Only when no order waits: after a long cut, the renewal that came in time does. */
+        if (ready == 0 && is_held(member) && mm_now_ns() >= member->lease_end_ns)
+            mm_member_thaw(member, "the lease ended while the member was held");
     }
     int was_lost = member->lost;
     member->region->seen_epoch = member->highest_epoch;
