@@ -8,7 +8,7 @@ typedef struct mm_base {
     int fd, sums_fd;
     uint8_t *pages; /* shared mapping of the file, with room for size_max */
     uint32_t *sums;
-    uint64_t extent;
+    _Atomic uint64_t extent; /* grows in an update, while the keeper applies */
     uint64_t size_max;
 } mm_base;
 

@@ -65,7 +65,6 @@ static int grow(mm_region *region, uint64_t extent) {
 
 int mm_region_grow(mm_region *region, uint64_t extent) {
     if (region->read_only) return mm_fail(MM_E_READ_ONLY, "region %s is open for reading only", region->name);
-    if (region->closed) return mm_fail(MM_E_INVALID, "region %s is closed", region->name);
     if (region->forked)
         return mm_fail(MM_E_FORKED, "region %s belongs to the parent of this process", region->name);
     extent = (extent + SMALL_ALIGNMENT - 1) / SMALL_ALIGNMENT * SMALL_ALIGNMENT;
@@ -78,7 +77,8 @@ int mm_region_grow(mm_region *region, uint64_t extent) {
     int status = inside ? MM_OK : mm_gate_enter(&region->gate, NULL);
     if (status != MM_OK) return status;
     pthread_mutex_lock(&region->grow_lock);
-    status = grow(region, extent);
+    status =
+        region->closed ? mm_fail(MM_E_INVALID, "region %s is closed", region->name) : grow(region, extent);
     pthread_mutex_unlock(&region->grow_lock);
     if (!inside) mm_gate_leave(&region->gate);
     if (status == MM_OK) mm_keeper_wake(region);

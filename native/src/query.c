@@ -147,12 +147,14 @@ static void list_run(void *context, uintptr_t start, uintptr_t end) {
 }
 
 int mm_region_peek(mm_region *region, mm_range *out, size_t *count) {
-    int status = check_owner(region);
-    if (status == MM_OK && region->read_only)
-        status = mm_fail(MM_E_READ_ONLY, "region %s is not tracked", region->name);
-    if (status != MM_OK) return status;
+    if (region->read_only) return mm_fail(MM_E_READ_ONLY, "region %s is not tracked", region->name);
     range_list list = {.region = region, .out = out, .room = *count};
-    status = mm_tracker_peek(&region->tracker, region->address, region->armed, list_run, &list);
+    if (region->forked) return check_owner(region); /* the lock below may be held by a thread of the parent */
+    pthread_mutex_lock(&region->grow_lock);
+    int status = check_owner(region);
+    if (status == MM_OK)
+        status = mm_tracker_peek(&region->tracker, region->address, region->armed, list_run, &list);
+    pthread_mutex_unlock(&region->grow_lock);
     *count = list.count;
     return status;
 }

@@ -119,7 +119,9 @@ int mm_region_close(mm_region *region) {
     int was_closed = region->closed;
     /* Applying now makes the next open quick; what fails here is done then. */
     if (!was_closed && !region->read_only && mm_region_move_base(region) == MM_OK) mm_region_tidy(region);
+    pthread_mutex_lock(&region->grow_lock);
     region->closed = 1;
+    pthread_mutex_unlock(&region->grow_lock);
     pthread_mutex_unlock(&region->operation);
     if (!was_closed) release(region);
     return MM_OK;

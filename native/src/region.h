@@ -23,7 +23,8 @@ struct mm_region {
     const mm_medium *medium;
     mm_region_header header;
     int read_only, created;
-    int broken; /* a restore failed half-way: the memory is of no checkpoint, and none is taken of it */
+    _Atomic int
+        broken; /* a restore failed half-way: the memory is of no checkpoint, and none is taken of it */
     _Atomic int references, closed, forked, partial;
     struct mm_region *next; /* in the registry of this process */
 
@@ -32,6 +33,7 @@ struct mm_region {
     uint64_t reserved_size, alignment;
     uint8_t *address;
     _Atomic uint64_t extent;
+    /* Held by those who use base or tracker without `operation`, to grow or to peek; and to close. */
     pthread_mutex_t grow_lock;
     mm_gate gate;
 
@@ -40,17 +42,17 @@ struct mm_region {
     pthread_mutex_t operation;
     mm_base base;
     mm_tracker tracker;
-    uint64_t armed;    /* bytes from the start that are tracked; behind it every private page is dirty */
-    mm_pages pending;  /* written, collected, and in no committed checkpoint yet */
-    uint32_t *slots;   /* page -> its place in `log` plus one; 0: not there */
-    mm_delta log;      /* of the checkpoint under way */
-    mm_delta spare;    /* warm memory for the next one */
+    _Atomic uint64_t armed; /* bytes from the start that are tracked; behind it every private page is dirty */
+    mm_pages pending; /* written, collected, and in no committed checkpoint yet */
+    uint32_t *slots; /* page -> its place in `log` plus one; 0: not there */
+    mm_delta log; /* of the checkpoint under way */
+    mm_delta spare; /* warm memory for the next one */
     uint64_t next_delta_id;
     uint64_t in_doubt; /* epoch that is sealed in `log` and undecided; 0: none */
     mm_checkpoint_info doubt;
     uint64_t seen_epoch; /* highest that a membership of this process knew: refused by the next one too */
-    int member_fd;     /* the connection to the node service; -1: none */
-    mm_pin pin;        /* of a read-only region */
+    int member_fd; /* the connection to the node service; -1: none */
+    mm_pin pin; /* of a read-only region */
 
     /* Read by any thread; changed under `operation` and this. */
     pthread_mutex_t history_lock;

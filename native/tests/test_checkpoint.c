@@ -23,14 +23,15 @@ int __wrap_mm_region_record(mm_region *region, mm_frame *frame, int durable) {
 }
 
 /* A writer that knows no gate strikes at the worst time: between a page's copy and its checksum. */
-static uint64_t *stray_word;
+static uint64_t *_Atomic stray_word;
 
 uint32_t __real_mm_copy_page(void *to, const void *from, const void *next);
 uint32_t __wrap_mm_copy_page(void *to, const void *from, const void *next);
 uint32_t __wrap_mm_copy_page(void *to, const void *from, const void *next) {
     uint32_t sum = __real_mm_copy_page(to, from, next);
-    if (!stray_word || (uintptr_t)stray_word / MM_PAGE_SIZE != (uintptr_t)from / MM_PAGE_SIZE) return sum;
-    *stray_word += 1;
+    uint64_t *word = stray_word;
+    if (!word || (uintptr_t)word / MM_PAGE_SIZE != (uintptr_t)from / MM_PAGE_SIZE) return sum;
+    *word += 1;
     return mm_crc32c_page(from);
 }
 
