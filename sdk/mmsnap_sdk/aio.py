@@ -16,6 +16,7 @@ import asyncio
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager
 from datetime import timedelta
+from functools import wraps
 from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -43,56 +44,59 @@ class AsyncApp:
     """An `App` for asyncio: the same methods and meanings.
 
     Coroutine functions given as hooks run on the loop on which they were registered.
+
+    Attributes:
+        app: the `App` below, for `mmsnap.testing.strict` and the figures of its region.
     """
 
     def __init__(self, app: App) -> None:
-        self._app = app
+        self.app = app
 
     @property
     def restored(self) -> Checkpoint | None:
         """As `App.restored`."""
-        return self._app.restored
+        return self.app.restored
 
     @property
     def last_error(self) -> Exception | None:
         """As `App.last_error`."""
-        return self._app.last_error
+        return self.app.last_error
 
     @property
     def arrays(self) -> Arrays:
         """As `App.arrays`."""
-        return self._app.arrays
+        return self.app.arrays
 
     @property
     def state(self) -> State:
         """As `App.state`."""
-        return self._app.state
+        return self.app.state
 
     def array(
         self, name: str, shape: Shape | None = None, dtype: DTypeLike | None = None
     ) -> NDArray[Any]:
         """As `App.array`."""
-        return self._app.array(name, shape, dtype)
+        return self.app.array(name, shape, dtype)
 
     def resize(self, name: str, shape: Shape) -> NDArray[Any]:
         """As `App.resize`."""
-        return self._app.resize(name, shape)
+        return self.app.resize(name, shape)
 
     def update(self) -> AbstractContextManager[Any]:
         """As `App.update`: a plain `with`, held by one task at a time."""
-        return self._app.update()
+        return self.app.update()
 
     def before_checkpoint(self, hook: CallT) -> CallT:
         """As `App.before_checkpoint`."""
-        return self._app.before_checkpoint(hook)
+        return self.app.before_checkpoint(hook)
 
     def after_checkpoint(self, hook: CallT) -> CallT:
         """As `App.after_checkpoint`."""
-        return self._app.after_checkpoint(hook)
+        return self.app.after_checkpoint(hook)
 
     def after_restore(self, hook: CallT) -> CallT:
         """As `App.after_restore`."""
-        return self._app.after_restore(hook)
+        return self.app.after_restore(hook)
 
     async def checkpoint(
         self,
@@ -106,7 +110,7 @@ class AsyncApp:
     ) -> Checkpoint:
         """As `App.checkpoint`."""
         return await self._in_thread(
-            self._app.checkpoint,
+            self.app.checkpoint,
             name,
             labels=labels,
             wait=wait,
@@ -117,23 +121,23 @@ class AsyncApp:
 
     async def restore(self, name: str = "latest") -> Checkpoint:
         """As `App.restore`."""
-        return await self._in_thread(self._app.restore, name)
+        return await self._in_thread(self.app.restore, name)
 
     async def checkpoints(self) -> list[Checkpoint]:
         """As `App.checkpoints`."""
-        return await self._in_thread(self._app.checkpoints)
+        return await self._in_thread(self.app.checkpoints)
 
     async def delete_checkpoint(self, name: str) -> None:
         """As `App.delete_checkpoint`."""
-        await self._in_thread(self._app.delete_checkpoint, name)
+        await self._in_thread(self.app.delete_checkpoint, name)
 
     async def pin(self, name: str) -> None:
         """As `App.pin`."""
-        await self._in_thread(self._app.pin, name)
+        await self._in_thread(self.app.pin, name)
 
     async def unpin(self, name: str) -> None:
         """As `App.unpin`."""
-        await self._in_thread(self._app.unpin, name)
+        await self._in_thread(self.app.unpin, name)
 
     async def prune(
         self,
@@ -144,12 +148,12 @@ class AsyncApp:
     ) -> list[Checkpoint]:
         """As `App.prune`."""
         return await self._in_thread(
-            self._app.prune, keep_last=keep_last, keep_within=keep_within, dry_run=dry_run
+            self.app.prune, keep_last=keep_last, keep_within=keep_within, dry_run=dry_run
         )
 
     async def close(self, checkpoint: bool | None = None) -> None:
         """As `App.close`."""
-        await self._in_thread(self._app.close, checkpoint)
+        await self._in_thread(self.app.close, checkpoint)
 
     async def __aenter__(self) -> AsyncApp:
         return self
@@ -160,7 +164,7 @@ class AsyncApp:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._in_thread(self._app.__exit__, kind, error, traceback)
+        await self._in_thread(self.app.__exit__, kind, error, traceback)
 
     async def _in_thread(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         # In the thread it could not be told any more who holds the update.
@@ -172,7 +176,7 @@ class AsyncApp:
         return await asyncio.to_thread(call, *args, **kwargs)
 
     def _holds_update(self) -> bool:
-        guard = self._app.region.guard
+        guard = self.app.region.guard
         if not guard.depth:
             return False
         try:
@@ -210,10 +214,12 @@ class _Opening:
 
 
 def _later(make: Callable[P, App]) -> Callable[P, _Opening]:
+    """`make`, to be awaited, or entered with `async with`."""
+
+    @wraps(make)
     def begin(*args: P.args, **kwargs: P.kwargs) -> _Opening:
         return _Opening(lambda: make(*args, **kwargs))
 
-    begin.__doc__ = f"{make.__doc__}\n\n    To be awaited, or entered with `async with`."
     return begin
 
 

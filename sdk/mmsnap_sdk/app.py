@@ -18,12 +18,12 @@ from typing import Any, Final
 from numpy.typing import DTypeLike, NDArray
 
 from mmsnap.memory import Region
-from mmsnap.quantities import format_size, parse_duration
+from mmsnap.quantities import parse_duration
 from mmsnap_sdk.arrays import Arrays, Shape
 from mmsnap_sdk.backend import Backend, CheckpointRequest
 from mmsnap_sdk.checkpoint import Checkpoint, Durability
 from mmsnap_sdk.codec import Codec
-from mmsnap_sdk.failures import Failures, logger
+from mmsnap_sdk.failures import Failures
 from mmsnap_sdk.hooks import CallT, Hooks
 from mmsnap_sdk.lifetime import Lifetime
 from mmsnap_sdk.lineage import Lineage, require_restorable
@@ -70,7 +70,9 @@ class App:
         try:
             self._store.open()
             self._lineage = Lineage(self._arrays, backend.restored)
-            listener = AppListener(self._store, self._hooks, self._lineage, self._failures)
+            listener = AppListener(
+                self._store, self._arrays, self._hooks, self._lineage, self._failures
+            )
             self._region.guard.on_escape = listener.update_escaped
             backend.start(listener)
             bring_to_schema(self, self._store, schema, migrate)
@@ -337,7 +339,7 @@ class App:
         if kind is None:
             self._leave(None)
         elif self._lifetime.open:
-            self._log_dropped(kind.__name__)
+            self._lifetime.log_dropped(kind.__name__)
             self._close(checkpoint=False)
 
     def __del__(self) -> None:
@@ -388,17 +390,6 @@ class App:
         except Exception as error:
             self._failures.record("deleting old checkpoints", error)
 
-    def _log_dropped(self, by: str) -> None:
-        head = self._backend.head()
-        logger.warning(
-            "region %s: closed by %s without a checkpoint: what was written since %s is dropped, "
-            "%s in pages",
-            self._region.name,
-            by,
-            "the beginning" if head is None else f"checkpoint {head.name}",
-            format_size(self._region.usage().dirty_bytes),
-        )
-
 
 _apps: Final[weakref.WeakSet[App]] = weakref.WeakSet()
 
@@ -408,5 +399,5 @@ def _close_at_exit() -> None:
     """Apps that nobody closed: as after a crash, but their threads end before the interpreter."""
     for app in list(_apps):
         if app._lifetime.open:
-            app._log_dropped("the end of the program")
+            app._lifetime.log_dropped("the end of the program")
             app._close(checkpoint=False)

@@ -91,14 +91,12 @@ class Arrays(Mapping[str, NDArray[Any]]):
 
     def live_views(self) -> dict[str, ArrayEntry]:
         """The arrays of which the program still has a view."""
-        entries = self._directory.entries()
-        return {
-            name: entries[name]
-            for name, views in list(self._views.items())
-            if name in entries
-            and any(view() is not None and seen.offset == entries[name].offset
-                    for view, seen in views)
-        }  # fmt: skip
+        return self._in_view(self._directory.entries())
+
+    def orphans(self) -> list[str]:
+        """The arrays in view that a restore took away or changed all the same; told once."""
+        taken, self._directory.taken = self._directory.taken, {}
+        return list(self._in_view(taken))
 
     def names_in_view(self) -> list[str]:
         """Names under which the program still has views, also of arrays that are gone."""
@@ -107,6 +105,16 @@ class Arrays(Mapping[str, NDArray[Any]]):
             for name, views in list(self._views.items())
             if any(view() is not None for view, _ in views)
         ]
+
+    def _in_view(self, entries: Mapping[str, ArrayEntry]) -> dict[str, ArrayEntry]:
+        return {
+            name: entry
+            for name, entry in entries.items()
+            if any(
+                view() is not None and seen.offset == entry.offset
+                for view, seen in self._views.get(name, ())
+            )
+        }
 
     def _create(self, name: str, shape: Shape | None, dtype: DTypeLike | None) -> ArrayEntry:
         if shape is None or self._store.region.read_only:

@@ -6,10 +6,10 @@ import os
 from datetime import timedelta
 from typing import Final
 
-from mmsnap.quantities import parse_duration, parse_size
+from mmsnap.quantities import parse_size
 from mmsnap_sdk.app import App
 from mmsnap_sdk.membership import GroupBackend
-from mmsnap_sdk.opening import KEEP_LAST_BY_DEFAULT
+from mmsnap_sdk.request import automatic_checkpoints
 from mmsnap_sdk.schema import Migration
 from mmsnap_sdk.service_records import Application, OnLoss
 
@@ -50,13 +50,7 @@ def attach(
         InUseError: a live process is this member; `pid` says which.
         Others as of `mmsnap.open`.
     """
-    if keep_last is not None and keep_last < 1:
-        raise ValueError(f"keep_last is at least 1, not {keep_last}")
-    every_ns = None if every is None else parse_duration(every)
-    if every_ns == 0:
-        raise ValueError("every= is longer than nothing")
-    if every is not None and keep_last is None:
-        keep_last = KEEP_LAST_BY_DEFAULT
+    every_ns, kept = automatic_checkpoints(every, keep_last)
     application = Application(
         group=group or os.environ.get("MMSNAP_GROUP") or _DEFAULT_NAME,
         member=member or os.environ.get("MMSNAP_MEMBER") or _DEFAULT_NAME,
@@ -66,7 +60,7 @@ def attach(
     return App(
         GroupBackend(application, address),
         every_ns=every_ns,
-        keep_last=keep_last,
+        keep_last=kept,
         schema=schema,
         migrate=migrate,
         allow_pickle=allow_pickle,

@@ -106,10 +106,12 @@ class Directory:
 
     Attributes:
         change_count: rises with every change, also by a restore.
+        taken: the entries that restores took away or changed, until somebody clears it.
     """
 
     def __init__(self, store: Store) -> None:
         self.change_count = 0
+        self.taken: dict[str, ArrayEntry] = {}
         self._store = store
         self._entries: dict[str, ArrayEntry] = {}
         store.on_reload(self._load)
@@ -147,7 +149,9 @@ class Directory:
                 raise damaged(subject, str(error)) from None
         self.change_count += 1
         used = {(entry.offset, entry.block_bytes) for entry in self._entries.values()}
-        for entry in before.values():
+        for name, entry in before.items():
+            if self._entries.get(name) != entry:
+                self.taken[name] = entry
             if (entry.offset, entry.block_bytes) not in used:
                 self._store.space.give_up(entry.offset, entry.block_bytes)
         if len(used) < len(self._entries):

@@ -11,7 +11,9 @@ import warnings
 from typing import Final
 
 from mmsnap.errors import ForkedError, MmsnapError
+from mmsnap.quantities import format_size
 from mmsnap_sdk.arrays import Arrays
+from mmsnap_sdk.failures import logger
 from mmsnap_sdk.store import Store
 
 
@@ -30,6 +32,19 @@ class Lifetime:
         self._arrays = arrays
         self._name = store.region.name
         _lifetimes.add(self)
+
+    def log_dropped(self, by: str) -> None:
+        """Says what is lost because `by` closes the app without a checkpoint."""
+        region = self._store.region
+        head = region.head
+        logger.warning(
+            "region %s: closed by %s without a checkpoint: what was written since %s is dropped, "
+            "%s in pages",
+            self._name,
+            by,
+            "the beginning" if head is None else f"checkpoint {head.name}",
+            format_size(region.usage().dirty_bytes),
+        )
 
     def end(self) -> None:
         """The app is being closed; warns of views that outlive it."""

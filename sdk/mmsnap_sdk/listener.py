@@ -6,6 +6,7 @@ program's hooks follow. Nothing here takes a checkpoint.
 
 from __future__ import annotations
 
+from mmsnap_sdk.arrays import Arrays
 from mmsnap_sdk.backend import Outcome
 from mmsnap_sdk.checkpoint import Checkpoint
 from mmsnap_sdk.failures import Failures, logger
@@ -17,8 +18,11 @@ from mmsnap_sdk.store import Store
 class AppListener:
     """The `Listener` of an app."""
 
-    def __init__(self, store: Store, hooks: Hooks, lineage: Lineage, failures: Failures) -> None:
+    def __init__(
+        self, store: Store, arrays: Arrays, hooks: Hooks, lineage: Lineage, failures: Failures
+    ) -> None:
         self._store = store
+        self._arrays = arrays
         self._hooks = hooks
         self._lineage = lineage
         self._failures = failures
@@ -38,6 +42,13 @@ class AppListener:
             self._store.current()
         except Exception as error:
             self._failures.record("reading what was restored", error)
+        for name in self._arrays.orphans():
+            logger.warning(
+                "region %s: array %r is still in use, but the restore of the group took it away or "
+                "changed its shape: what is written to its old views is lost",
+                self._store.region.name,
+                name,
+            )
         self._lineage.restored(checkpoint)
         for failure in self._hooks.run_restored(checkpoint):
             self._failures.record("an after_restore hook", failure)

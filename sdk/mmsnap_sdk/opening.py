@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
-from typing import Final, Literal
+from typing import Literal
 
 from mmsnap.errors import NotFoundError
 from mmsnap.memory import Region
-from mmsnap.quantities import parse_duration, parse_size
+from mmsnap.quantities import parse_size
 from mmsnap_sdk.app import App
 from mmsnap_sdk.embedded import EmbeddedBackend
+from mmsnap_sdk.request import automatic_checkpoints
 from mmsnap_sdk.schema import Migration
 
 Mode = Literal["a", "r+", "x", "r"]
 Medium = Literal["auto", "dram", "file"]
-KEEP_LAST_BY_DEFAULT: Final = 10
 
 
 def open(  # noqa: A001 - it is used as mmsnap.open
@@ -62,17 +62,13 @@ def open(  # noqa: A001 - it is used as mmsnap.open
     """
     if at is not None and mode != "r":
         raise ValueError(f'at= is for mode "r", not {mode!r}; to go back in place use restore()')
-    if keep_last is not None and keep_last < 1:
-        raise ValueError(f"keep_last is at least 1, not {keep_last}")
-    if every is not None and keep_last is None:
-        keep_last = KEEP_LAST_BY_DEFAULT
-    every_ns = None if every is None or mode == "r" else _interval(every)
+    every_ns, kept = automatic_checkpoints(every, keep_last)
     size_bytes = None if size is None else parse_size(size)
     backend = EmbeddedBackend(_open_region(pool, region, size_bytes, mode, medium, at))
     return App(
         backend,
-        every_ns=every_ns,
-        keep_last=keep_last,
+        every_ns=None if mode == "r" else every_ns,
+        keep_last=kept,
         schema=schema,
         migrate=migrate,
         allow_pickle=allow_pickle,
@@ -106,10 +102,3 @@ def _open_region(
         return region
     region.close()
     return Region.open(pool, name, mode="r", medium=medium, head=epoch)
-
-
-def _interval(every: timedelta | str) -> int:
-    every_ns = parse_duration(every)
-    if every_ns == 0:
-        raise ValueError("every= is longer than nothing")
-    return every_ns

@@ -1,4 +1,4 @@
-"""Checks what people ask of a checkpoint, before anything is done."""
+"""Checks what people ask of checkpoints, before anything is done."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from mmsnap_sdk.backend import DEFAULT_TIMEOUT_NS, CheckpointRequest
 from mmsnap_sdk.checkpoint import DURABILITIES, Durability
 
 LABELS_MAX_BYTES: Final = 1536
+KEEP_LAST_BY_DEFAULT: Final = 10
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 
 
@@ -35,6 +36,23 @@ def checkpoint_request(
         max_pause_ns=0 if max_pause is None else parse_duration(max_pause),
         accept_partial=accept_partial,
     )
+
+
+def automatic_checkpoints(
+    every: timedelta | str | None, keep_last: int | None
+) -> tuple[int | None, int | None]:
+    """The interval in nanoseconds, or None, and how many automatic checkpoints stay, or None.
+
+    Raises ValueError for an interval of nothing, and for keeping none.
+    """
+    if keep_last is not None and keep_last < 1:
+        raise ValueError(f"keep_last is at least 1, not {keep_last}")
+    if every is None:
+        return None, keep_last
+    interval_ns = parse_duration(every)
+    if interval_ns == 0:
+        raise ValueError("every= is longer than nothing")
+    return interval_ns, KEEP_LAST_BY_DEFAULT if keep_last is None else keep_last
 
 
 def checkpoint_name(name: str) -> str:

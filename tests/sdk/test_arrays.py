@@ -255,6 +255,25 @@ def test_restore_to_a_checkpoint_of_an_earlier_session_looks_what_it_holds(
         assert c.sum() == 0
 
 
+def test_a_restore_that_others_order_is_noticed_and_tells_whose_views_it_cut_off(
+    app: mmsnap.App, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = app.array("kept", 10, np.int64)
+    app.state["n"] = 1
+    app.checkpoint("before")
+    kept[:] = 1
+    lost = app.array("lost", PAGE, np.uint8)
+    app.state["n"] = "much longer than before, so that it had to move"
+    app.region.restore(1)  # as a node service orders it, without asking
+    app.state["m"] = 2
+    assert dict(app.state) == {"n": 1, "m": 2}
+    assert list(app.arrays) == ["kept"]
+    app._backend.restore(app.checkpoints()[0])
+    assert "array 'lost' is still in use" in caplog.text
+    assert not np.shares_memory(app.array("other", PAGE, np.uint8), lost)
+    assert kept.sum() == 0
+
+
 def test_an_address_that_a_restore_took_an_array_from_is_not_used_again(
     app: mmsnap.App,
 ) -> None:
