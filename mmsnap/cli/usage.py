@@ -24,8 +24,9 @@ def usage(
 ) -> None:
     """Show what regions and their checkpoints take of the pool.
 
-    A region takes its full size at once (the base), and then what older checkpoints need to be
-    gone back to.
+    A region takes what its arrays need at once (the base), as much again in the process's own
+    memory for what it has written (private), a log the size of what changes between checkpoints,
+    and what older checkpoints need to be gone back to.
 
     \b
     Examples:
@@ -69,6 +70,10 @@ def _service_columns() -> list[Column[RegionShare]]:
         Column("GROUP", lambda share: share.group),
         Column("MEMBER", lambda share: share.member),
         Column("USED", lambda share: format_size(share.used_bytes), numeric=True),
+        Column("BASE", lambda share: format_size(share.base_bytes), numeric=True),
+        Column("LOG", lambda share: format_size(share.log_bytes), numeric=True),
+        Column("OLDER CHECKPOINTS", lambda share: format_size(share.delta_bytes), numeric=True),
+        Column("PRIVATE", lambda share: format_size(share.private_bytes), numeric=True),
         Column("CHECKPOINTS", lambda share: str(share.checkpoint_count), numeric=True),
     ]
 

@@ -12,6 +12,7 @@ from mmsnap.group.messages import Failed, Hello, Kind
 from mmsnap.node.admission import Admission, Application, attach, greet
 from mmsnap.node.live_group import Desk, LiveGroup
 from mmsnap.node.losses import seat_ended
+from mmsnap.node.regions import region_name
 from mmsnap.node.seats import Seat
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,14 @@ class Groups:
         self._forget_who_never_came()
         self._tokens[admission.seat.token] = (group, admission.seat)
         return admission
+
+    def pids(self) -> dict[str, int]:
+        """The processes that are attached, by the name of their region."""
+        return {
+            region_name(group.name, seat.name): seat.pid
+            for group in self._groups.values()
+            for seat in group.seats.seated()
+        }
 
     def run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run something to its end, whoever stops waiting for it."""

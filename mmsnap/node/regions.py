@@ -1,4 +1,4 @@
-"""The regions of a pool, handled without their members: deleting, checking, weighing.
+"""The regions of a pool, handled without their members: deleting and checking.
 
 A member that is attached owns its region; it is asked over its line, or its
 region is only read. Everything here blocks and runs on a thread.
@@ -7,24 +7,13 @@ region is only read. Everything here blocks and runs on a thread.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from mmsnap.errors import MmsnapError, NotFoundError
-from mmsnap.memory import Region, regions
+from mmsnap.memory import Region
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class PoolUsage:
-    """The medium under a pool, and what each region takes of it, in bytes."""
-
-    size_bytes: int
-    free_bytes: int
-    regions: dict[str, int]
 
 
 def region_name(group: str, member: str) -> str:
@@ -60,29 +49,3 @@ def verify_checkpoint(pool: Path, region: str, epoch: int) -> None:
         reader.verify(epoch)
     finally:
         reader.close()
-
-
-def pool_usage(pool: Path) -> PoolUsage:
-    """What the regions of a pool take, by the blocks their files hold."""
-    medium = os.statvfs(pool)
-    try:
-        names = regions(pool)
-    except NotFoundError:
-        names = []  # no region was ever made in it
-    taken = {name: _allocated_bytes(pool / "regions" / name) for name in names}
-    return PoolUsage(
-        size_bytes=medium.f_blocks * medium.f_frsize,
-        free_bytes=medium.f_bavail * medium.f_frsize,
-        regions=taken,
-    )
-
-
-def _allocated_bytes(folder: Path) -> int:
-    total = 0
-    for parent, _, files in os.walk(folder):
-        for name in files:
-            try:
-                total += os.lstat(os.path.join(parent, name)).st_blocks * 512
-            except FileNotFoundError:
-                continue  # a log was released while we counted
-    return total

@@ -20,9 +20,10 @@ from mmsnap.node import bounds
 from mmsnap.node.admission import Application
 from mmsnap.node.groups import Groups
 from mmsnap.node.live_group import CheckpointOrder
-from mmsnap.node.regions import pool_usage, region_name
+from mmsnap.node.regions import region_name
 from mmsnap.node.replies import ON_LOSS, checkpoint_reply, event_reply, member_reply
 from mmsnap.node.upkeep import delete_checkpoint, detach, pin_checkpoint, verify_checkpoint
+from mmsnap.node.weights import pool_usage
 from mmsnap.rpc import failures
 from mmsnap.rpc.v1 import mmsnap_pb2 as pb
 from mmsnap.rpc.v1 import mmsnap_pb2_grpc
@@ -212,7 +213,7 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
 
     @_unary
     async def GetUsage(self, request: pb.GetUsageRequest) -> pb.GetUsageResponse:  # noqa: N802
-        usage = await asyncio.to_thread(pool_usage, self._desk.pool)
+        usage = await asyncio.to_thread(pool_usage, self._desk.pool, self._groups.pids())
         counts: dict[str, int] = {}
         for checkpoint in await self._ledger.ask(self._ledger.catalog.checkpoints):
             for part in checkpoint.members:
@@ -231,10 +232,14 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
                     region=name,
                     group=owners[name].group if name in owners else "",
                     member=owners[name].name if name in owners else "",
-                    used_bytes=used_bytes,
+                    used_bytes=weight.used_bytes,
                     checkpoint_count=counts.get(name, 0),
+                    base_bytes=weight.base_bytes,
+                    log_bytes=weight.log_bytes,
+                    delta_bytes=weight.delta_bytes,
+                    private_bytes=weight.private_bytes,
                 )
-                for name, used_bytes in sorted(usage.regions.items())
+                for name, weight in sorted(usage.regions.items())
             ],
         )
 

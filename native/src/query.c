@@ -92,7 +92,20 @@ int mm_region_flush(mm_region *region, uint64_t epoch) {
 
 static void count_run(void *context, uintptr_t start, uintptr_t end) { *(uint64_t *)context += end - start; }
 
-static void add_files(const mm_region *region, mm_usage *out) {
+/* A delta that no checkpoint is told by is a log, in use or spare; so is one that waits to be applied. */
+static int is_log(const mm_region *region, uint64_t id, const uint64_t *waiting, size_t count) {
+    if (region->history.moving_to != MM_EPOCH_NONE && region->history.undo_id == id) return 0;
+    for (size_t i = 0; i < region->history.count; i++) {
+        const mm_node *node = &region->history.nodes[i];
+        if (node->delta_id != id) continue;
+        for (size_t at = 0; at < count; at++)
+            if (waiting[at] == node->info.epoch) return 1;
+        return 0;
+    }
+    return 1;
+}
+
+static void add_files(const mm_region *region, const uint64_t *waiting, size_t count, mm_usage *out) {
     int fd = openat(region->folder_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
     if (!folder) return;
@@ -101,9 +114,8 @@ static void add_files(const mm_region *region, mm_usage *out) {
         uint64_t id;
         if (!mm_delta_parse_name(entry->d_name, &id) || fstatat(dirfd(folder), entry->d_name, &stat, 0) != 0)
             continue;
-        int is_log = (region->log.fd >= 0 && region->log.id == id) ||
-                     (region->spare.fd >= 0 && region->spare.id == id);
-        *(is_log ? &out->log_bytes : &out->delta_bytes) += (uint64_t)stat.st_blocks * 512;
+        uint64_t *kind = is_log(region, id, waiting, count) ? &out->log_bytes : &out->delta_bytes;
+        *kind += (uint64_t)stat.st_blocks * 512;
     }
     closedir(folder);
 }
@@ -112,15 +124,17 @@ int mm_region_usage(mm_region *region, mm_usage *out) {
     int status = mm_region_begin(region, 0);
     if (status != MM_OK) return status;
     struct statvfs fs;
-    uint64_t *path;
+    uint64_t *path = NULL;
     size_t waiting = 0;
     *out = (mm_usage){.size_max_bytes = region->header.size_max_bytes, .base_bytes = region->extent};
     for (size_t i = 0; i < region->history.count; i++)
         out->checkpoint_count += region->history.nodes[i].live != 0;
-    if (mm_history_path(&region->history, region->history.head, &path, &waiting) == MM_OK) free(path);
+    mm_history_path(&region->history, region->history.head, &path,
+                    &waiting); /* a broken one waits for nothing */
     out->pending_apply_count = waiting;
     if (fstatvfs(region->folder_fd, &fs) == 0) out->pool_free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-    add_files(region, out);
+    add_files(region, path, waiting, out);
+    free(path);
     if (!region->read_only) {
         status = mm_tracker_private(&region->tracker, region->address, region->extent, count_run,
                                     &out->private_bytes);

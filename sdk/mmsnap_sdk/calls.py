@@ -234,6 +234,10 @@ def _usage(message: pb.GetUsageResponse) -> PoolUsage:
                 member=share.member,
                 used_bytes=share.used_bytes,
                 checkpoint_count=share.checkpoint_count,
+                base_bytes=share.base_bytes,
+                log_bytes=share.log_bytes,
+                delta_bytes=share.delta_bytes,
+                private_bytes=share.private_bytes,
             )
             for share in message.regions
         ),

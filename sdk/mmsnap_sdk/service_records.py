@@ -65,9 +65,15 @@ class Member:
 
 @dataclass(frozen=True, slots=True)
 class RegionShare:
-    """What one region takes of the pool's medium, in bytes: base, logs and deltas.
+    """What one region takes, in bytes: of the pool's medium, and of its process's own memory.
 
-    `group` and `member` are empty for a region that belongs to no member.
+    Attributes:
+        group, member: empty for a region that belongs to no member.
+        used_bytes: of the medium, in all.
+        base_bytes: of the memory as of the last applied checkpoint.
+        log_bytes: of redo logs, in use or kept warm.
+        delta_bytes: of older checkpoints.
+        private_bytes: pages that the attached process has written, beside the pool.
     """
 
     region: str
@@ -75,6 +81,10 @@ class RegionShare:
     member: str
     used_bytes: int
     checkpoint_count: int
+    base_bytes: int
+    log_bytes: int
+    delta_bytes: int
+    private_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

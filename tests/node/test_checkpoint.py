@@ -167,3 +167,8 @@ def test_usage_tells_who_takes_what(trio: Site) -> None:
     assert usage.pool == str(trio.pool)
     assert [share.region for share in usage.regions] == ["g.a", "g.b", "g.c"]
     assert all(share.used_bytes > 0 and share.checkpoint_count == 1 for share in usage.regions)
+    for share in usage.regions:
+        assert share.base_bytes > 0
+        assert share.log_bytes > 0
+        # Every page the worker has written is its own, and in the base since the checkpoint.
+        assert 0 < share.private_bytes <= share.base_bytes

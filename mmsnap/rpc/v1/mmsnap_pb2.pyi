@@ -310,18 +310,26 @@ class GetUsageResponse(_message.Message):
     def __init__(self, pool: _Optional[str] = ..., pool_size_bytes: _Optional[int] = ..., pool_free_bytes: _Optional[int] = ..., regions: _Optional[_Iterable[_Union[RegionUsage, _Mapping]]] = ...) -> None: ...
 
 class RegionUsage(_message.Message):
-    __slots__ = ("region", "group", "member", "used_bytes", "checkpoint_count")
+    __slots__ = ("region", "group", "member", "used_bytes", "checkpoint_count", "base_bytes", "log_bytes", "delta_bytes", "private_bytes")
     REGION_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     MEMBER_FIELD_NUMBER: _ClassVar[int]
     USED_BYTES_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    BASE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    LOG_BYTES_FIELD_NUMBER: _ClassVar[int]
+    DELTA_BYTES_FIELD_NUMBER: _ClassVar[int]
+    PRIVATE_BYTES_FIELD_NUMBER: _ClassVar[int]
     region: str
     group: str
     member: str
     used_bytes: int
     checkpoint_count: int
-    def __init__(self, region: _Optional[str] = ..., group: _Optional[str] = ..., member: _Optional[str] = ..., used_bytes: _Optional[int] = ..., checkpoint_count: _Optional[int] = ...) -> None: ...
+    base_bytes: int
+    log_bytes: int
+    delta_bytes: int
+    private_bytes: int
+    def __init__(self, region: _Optional[str] = ..., group: _Optional[str] = ..., member: _Optional[str] = ..., used_bytes: _Optional[int] = ..., checkpoint_count: _Optional[int] = ..., base_bytes: _Optional[int] = ..., log_bytes: _Optional[int] = ..., delta_bytes: _Optional[int] = ..., private_bytes: _Optional[int] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
     __slots__ = ("group",)
