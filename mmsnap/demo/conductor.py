@@ -1,4 +1,4 @@
-"""One act of the demo: the workers run through the stream, are killed on the way, and end.
+"""One trial of the demo: the workers run through the stream, are killed on the way, and end.
 
 The conductor starts them, takes checkpoints at a regular pace, kills all of them with SIGKILL at
 given moments, starts them again, and reads the totals in the end. Whether these are right is for
@@ -24,7 +24,7 @@ from mmsnap.demo.stream import MEMBERS, Totals
 from mmsnap.errors import AbortedError
 
 _POLL_SECONDS: Final = 0.01
-# Far more than any act takes; an act that hangs is a failure, not a reason to wait.
+# Far more than any trial takes; a trial that hangs is a failure, not a reason to wait.
 _DEADLINE_SECONDS: Final = 120.0
 
 Tell = Callable[[int, str], None]
@@ -55,7 +55,7 @@ class Recovery:
 
 @dataclass(slots=True)
 class Course:
-    """What happened in an act.
+    """What happened in a trial.
 
     Attributes:
         totals: by member, in the end.
@@ -86,7 +86,7 @@ def draw_kills(count: int, flights: int, every_seconds: float, random: Random) -
 
 
 class Conductor:
-    """Runs one act.
+    """Runs one trial.
 
     Args:
         rate: flights a second, of all workers together; at most.
@@ -115,7 +115,7 @@ class Conductor:
         self._course = Course()
 
     async def run(self) -> Course:
-        """The act from its beginning to its end; no process of it is left afterwards."""
+        """The trial from its beginning to its end; no process of it is left afterwards."""
         begun = time.monotonic()
         checkpoints = asyncio.create_task(self._take_checkpoints())
         try:

@@ -72,10 +72,10 @@ class AsGroup:
 
     async def checkpoint(self, workers: Workers) -> Cut:
         taken = await self._client.checkpoint(self._group)
+        self._newest = taken.epoch
         self._kept.append(taken.name)
         if len(self._kept) > _KEPT:
             await self._client.delete_checkpoint(self._group, self._kept.pop(0))
-        self._newest = taken.epoch
         return Cut(taken.epoch, taken.pause_ns, taken.bytes_written)
 
     def require_restored(self, ready: Mapping[str, Ready]) -> None:

@@ -1,4 +1,4 @@
-"""`mmsnap demo`: all acts, one after the other, and whether they came out as they must.
+"""`mmsnap demo`: all trials, one after the other, and whether they came out as they must.
 
 Reading the command line is for `mmsnap.cli`; this module is called with what was read.
 """
@@ -10,9 +10,9 @@ import signal
 from dataclasses import dataclass, field
 from random import Random
 
-from mmsnap.demo.acts import Act, Pace, Theatre, stage
 from mmsnap.demo.report import Screen
 from mmsnap.demo.stream import load_flights
+from mmsnap.demo.trials import Pace, Trial, Trials, scratch_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,16 @@ class DemoOptions:
 
 @dataclass(frozen=True, slots=True)
 class DemoResult:
-    """The acts of a demo that is over."""
+    """The trials of a demo that is over."""
 
-    undisturbed: Act
-    group: Act
-    one_by_one: Act
+    undisturbed: Trial
+    group: Trial
+    one_by_one: Trial
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """All of them, in their order."""
+        return self.undisturbed, self.group, self.one_by_one
 
     @property
     def passed(self) -> bool:
@@ -46,13 +51,13 @@ class DemoResult:
 
 
 def run(options: DemoOptions) -> DemoResult:
-    """Plays all acts and shows how they came out; leaves nothing behind, also on Ctrl-C.
+    """Runs all trials and shows how they came out; leaves nothing behind, also on Ctrl-C.
 
     Raises:
         UnsupportedError: the flights are not installed, or this machine can not track memory.
         ProcessEndedError: a worker failed; what it said last is in the message.
         BrokenPromiseError: workers came back to another checkpoint than they must.
-        TimeoutError: an act did not end.
+        TimeoutError: a trial did not end.
     """
     return asyncio.run(_run(options))
 
@@ -60,21 +65,20 @@ def run(options: DemoOptions) -> DemoResult:
 async def _run(options: DemoOptions) -> DemoResult:
     _cancel_on_termination()
     random = Random(options.seed)
-    with Screen() as screen, stage() as folder:
+    with Screen() as screen, scratch_folder() as folder:
         screen.say("reading the flights")
         flights = load_flights(options.flights)
         screen.begin(flights.shape[1], folder, options.seed)
-        async with Theatre.open(folder, flights, screen.tell) as theatre:
+        async with Trials.open(folder, flights, screen.tell) as trials:
             result = DemoResult(
-                undisturbed=await theatre.undisturbed(),
-                group=await theatre.as_group(options.pace, random),
-                one_by_one=await theatre.one_by_one(options.pace, random),
+                undisturbed=await trials.undisturbed(),
+                group=await trials.as_group(options.pace, random),
+                one_by_one=await trials.one_by_one(options.pace, random),
             )
-    acts = result.undisturbed, result.group, result.one_by_one
     if options.json:
-        screen.show_json(acts, passed=result.passed)
+        screen.show_json(result.trials, passed=result.passed)
     else:
-        screen.show(acts, passed=result.passed)
+        screen.show(result.trials, passed=result.passed)
     return result
 
 

@@ -117,10 +117,7 @@ class WorkerProcess:
                     self._cuts.put_nowait(cut)
 
     def _end(self) -> ProcessEndedError:
-        last_words = self._errors.read_bytes()[-_LAST_WORDS_BYTES:].decode(errors="replace")
-        return ProcessEndedError(
-            f"the worker {self.member} ended as it should not:\n{last_words}", subject=self.member
-        )
+        return _ended(f"the worker {self.member}", self._errors)
 
 
 @asynccontextmanager
@@ -139,8 +136,17 @@ async def agent(pool: Path, folder: Path) -> AsyncIterator[str]:
     try:
         await _answering(address, process)
         yield address
+    except MmsnapError as error:
+        if process.returncode is None:
+            raise
+        raise _ended("the node service", errors) from error
     finally:
         await _end(process)
+
+
+def _ended(what: str, errors: Path) -> ProcessEndedError:
+    last_words = errors.read_bytes()[-_LAST_WORDS_BYTES:].decode(errors="replace")
+    return ProcessEndedError(f"{what} ended as it should not:\n{last_words}", subject=what)
 
 
 def without_mmsnap_settings() -> dict[str, str]:

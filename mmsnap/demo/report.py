@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from mmsnap.demo.acts import Act
+from mmsnap.demo.trials import Trial
 from mmsnap.quantities import format_duration, format_size
 
 _SHORTEST_COLUMNS: Final = 100
@@ -55,55 +55,55 @@ class Screen:
         self.say(f"{flights:,} flights, pools in {folder}, seed {seed}")
 
     def tell(self, taken: int, text: str) -> None:
-        """So many flights are read in this act; `text`, unless empty, says what happened."""
+        """So many flights are read in this trial; `text`, unless empty, says what happened."""
         self._progress.update(self._task, completed=taken)
         if text:
             self.say(f"  {text}")
 
-    def show(self, acts: Sequence[Act], *, passed: bool) -> None:
+    def show(self, trials: Sequence[Trial], *, passed: bool) -> None:
         """The tables and the verdict."""
         console = Console()
         if console.width < _SHORTEST_COLUMNS:
             console = Console(width=_SHORTEST_COLUMNS)
-        console.print(_pause_table(acts), "", _outcome_table(acts), "", sep="\n")
-        console.print(_verdict(acts[1], passed), highlight=False)
+        console.print(_pause_table(trials), "", _outcome_table(trials), "", sep="\n")
+        console.print(_verdict(trials[1], passed), highlight=False)
 
-    def show_json(self, acts: Sequence[Act], *, passed: bool) -> None:
+    def show_json(self, trials: Sequence[Trial], *, passed: bool) -> None:
         """The same as one JSON document; times in nanoseconds, sizes in bytes."""
-        document = {"passed": passed, "acts": [_record(act) for act in acts]}
+        document = {"passed": passed, "trials": [_record(trial) for trial in trials]}
         Console(soft_wrap=True).print_json(json.dumps(document))
 
 
-def _pause_table(acts: Sequence[Act]) -> Table:
+def _pause_table(trials: Sequence[Trial]) -> Table:
     headers = ("checkpoints", "aborted by a kill", "pause median", "p99", "worst", "copied, each")
     table = _table("Checkpoints", *headers)
-    for act in acts:
-        figures = _pauses(act)
+    for trial in trials:
+        figures = _pauses(trial)
         if figures:
             pauses = [format_duration(round(figures[name])) for name in ("median", "p99", "worst")]
-            copied = format_size(round(statistics.median(_sizes(act))))
+            copied = format_size(round(statistics.median(_sizes(trial))))
             table.add_row(
-                act.title, str(len(_sizes(act))), str(act.course.aborted), *pauses, copied
+                trial.title, str(len(_sizes(trial))), str(trial.course.aborted), *pauses, copied
             )
     return table
 
 
-def _outcome_table(acts: Sequence[Act]) -> Table:
+def _outcome_table(trials: Sequence[Trial]) -> Table:
     headers = ("kills", "memory back", "running again", "sent again", "lost", "twice", "totals")
     table = _table("Outcome", *headers)
-    for act in acts:
-        recoveries = act.course.recoveries
+    for trial in trials:
+        recoveries = trial.course.recoveries
         memory = _longest([each.memory_ns for each in recoveries])
         running = _longest([each.running_ns for each in recoveries])
-        counts = (act.course.resent, act.lost, act.duplicated)
-        verdict = "[green]equal[/]" if act.equal else "[red]differ[/]"
+        counts = (trial.course.resent, trial.lost, trial.duplicated)
+        verdict = "[green]equal[/]" if trial.equal else "[red]differ[/]"
         table.add_row(
-            act.title, str(len(recoveries)), memory, running, *(f"{n:,}" for n in counts), verdict
+            trial.title, str(len(recoveries)), memory, running, *(f"{n:,}" for n in counts), verdict
         )
     return table
 
 
-def _verdict(group: Act, passed: bool) -> str:
+def _verdict(group: Trial, passed: bool) -> str:
     if not passed:
         return "[bold red]FAILED[/]: the totals differ from those of a run that nobody disturbed"
     kills = len(group.course.recoveries)
@@ -113,15 +113,15 @@ def _verdict(group: Act, passed: bool) -> str:
     )
 
 
-def _record(act: Act) -> dict[str, Any]:
-    course = act.course
+def _record(trial: Trial) -> dict[str, Any]:
+    course = trial.course
     return {
-        "title": act.title,
+        "title": trial.title,
         "seconds": course.seconds,
         "checkpoints": len(course.cuts),
         "aborted": course.aborted,
-        "pause_ns": _pauses(act),
-        "bytes_written": sum(_sizes(act)),
+        "pause_ns": _pauses(trial),
+        "bytes_written": sum(_sizes(trial)),
         "recoveries": [
             {
                 "lost_flights": each.lost_flights,
@@ -131,21 +131,21 @@ def _record(act: Act) -> dict[str, Any]:
             for each in course.recoveries
         ],
         "messages": {"resent": course.resent, "missing": course.missing},
-        "updates": {"lost": act.lost, "duplicated": act.duplicated},
-        "equal": act.equal,
+        "updates": {"lost": trial.lost, "duplicated": trial.duplicated},
+        "equal": trial.equal,
     }
 
 
-def _pauses(act: Act) -> dict[str, float]:
-    pauses = [cut.pause_ns for cut in act.course.cuts]
+def _pauses(trial: Trial) -> dict[str, float]:
+    pauses = [cut.pause_ns for cut in trial.course.cuts]
     if len(pauses) < 2:
         return {}
     hundredths = statistics.quantiles(pauses, n=100, method="inclusive")
     return {"median": statistics.median(pauses), "p99": hundredths[98], "worst": max(pauses)}
 
 
-def _sizes(act: Act) -> list[int]:
-    return [cut.bytes_written for cut in act.course.cuts]
+def _sizes(trial: Trial) -> list[int]:
+    return [cut.bytes_written for cut in trial.course.cuts]
 
 
 def _longest(durations_ns: list[int]) -> str:

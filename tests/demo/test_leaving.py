@@ -45,9 +45,10 @@ def test_interrupted_in_the_middle(
     assert processes_with(folder) == []
 
 
-def test_a_worker_that_dies_fails_the_demo_loudly(demo: subprocess.Popen[str]) -> None:
+@pytest.mark.parametrize("which", ["mmsnap.demo.worker", "agent"])
+def test_a_process_that_dies_fails_the_demo_loudly(demo: subprocess.Popen[str], which: str) -> None:
     folder = folder_when(demo, "one group")
-    worker_of(folder).kill()
+    process_of(folder, which).kill()
     assert demo.wait(30) not in (0, None)
     assert demo.stderr is not None
     assert "ended as it should not" in demo.stderr.read()
@@ -68,15 +69,15 @@ def folder_when(demo: subprocess.Popen[str], text: str) -> Path:
     raise AssertionError(f"the demo never said {text!r}")
 
 
-def worker_of(folder: Path) -> psutil.Process:
-    """A worker, as soon as there is one."""
+def process_of(folder: Path, argument: str) -> psutil.Process:
+    """One that was started with this argument, as soon as there is one."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         for process in processes_with(folder):
-            if "mmsnap.demo.worker" in process.info["cmdline"]:
+            if argument in process.info["cmdline"]:
                 return process
         time.sleep(0.02)
-    raise AssertionError("no worker was started")
+    raise AssertionError("none was started")
 
 
 def processes_with(folder: Path) -> list[psutil.Process]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmsnap.demo.acts import expected_totals
 from mmsnap.demo.stream import MEMBERS, Records, load_flights, share_of, totals_shape
+from mmsnap.demo.trials import expected_totals
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
-"""The acts of the demo, and how they came out: undisturbed, kept as a group, kept one by one.
+"""The trials of the demo, and how they came out: undisturbed, kept as a group, kept one by one.
 
-Every act sees the same flights and has the same workers; the totals of each are compared, to the
+Every trial sees the same flights and has the same workers; the totals of each are compared, to the
 last bit, with those that the flights add up to without any processes.
 """
 
@@ -31,7 +31,7 @@ _POOL_BYTES: Final = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How an act goes.
+    """How a trial goes.
 
     Attributes:
         seconds: that the stream takes when nothing stops it.
@@ -48,8 +48,8 @@ _UNDISTURBED: Final = Pace(seconds=1e-3, every_seconds=inf, kills=0)
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
-    """An act that is over.
+class Trial:
+    """A trial that is over.
 
     Attributes:
         lost: updates that should be in the totals and are not.
@@ -65,7 +65,7 @@ class Act:
 
 
 @contextmanager
-def stage() -> Iterator[Path]:
+def scratch_folder() -> Iterator[Path]:
     """A folder for pools and sockets that is gone afterwards; in memory if there is room."""
     roomy = _MEMORY_FOLDER.is_dir() and shutil.disk_usage(_MEMORY_FOLDER).free >= _POOL_BYTES
     folder = tempfile.mkdtemp(prefix="mmsnap-demo-", dir=_MEMORY_FOLDER if roomy else None)
@@ -75,8 +75,8 @@ def stage() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-class Theatre:
-    """Where the acts are played: a folder, a node service, the flights."""
+class Trials:
+    """Where the trials are run: a folder, a node service, the flights."""
 
     def __init__(self, folder: Path, address: str, flights: Records, tell: Tell) -> None:
         self._folder = folder
@@ -88,38 +88,38 @@ class Theatre:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, folder: Path, flights: Records, tell: Tell) -> AsyncIterator[Theatre]:
+    async def open(cls, folder: Path, flights: Records, tell: Tell) -> AsyncIterator[Trials]:
         """Starts a node service in `folder`; it ends with the block."""
         pool = folder / "pool"
         pool.mkdir()
         async with agent(pool, folder) as address:
             yield cls(folder, address, flights, tell)
 
-    async def undisturbed(self) -> Act:
+    async def undisturbed(self) -> Trial:
         """Nobody is killed and nothing is checkpointed, as fast as the workers can."""
         async with aio.Client(self._address) as client:
             keeping = AsGroup(client, self._folder / "pool", "undisturbed")
-            return await self._play("undisturbed", keeping, _UNDISTURBED, [])
+            return await self._run("undisturbed", keeping, _UNDISTURBED, [])
 
-    async def as_group(self, pace: Pace, random: Random) -> Act:
+    async def as_group(self, pace: Pace, random: Random) -> Trial:
         """The workers are one group, checkpointed at one cut."""
         kills = draw_kills(pace.kills, self._count, pace.every_seconds, random)
         async with aio.Client(self._address) as client:
             keeping = AsGroup(client, self._folder / "pool", "flights")
-            return await self._play("one group", keeping, pace, kills)
+            return await self._run("one group", keeping, pace, kills)
 
-    async def one_by_one(self, pace: Pace, random: Random) -> Act:
+    async def one_by_one(self, pace: Pace, random: Random) -> Trial:
         """Every worker is checkpointed by itself, as often as the group was, in turns."""
         kills = draw_kills(pace.kills, self._count, pace.every_seconds, random)
         keeping = OneByOne(self._folder / "one-by-one")
         pace = Pace(pace.seconds, pace.every_seconds / len(MEMBERS), pace.kills)
-        return await self._play("one by one", keeping, pace, kills)
+        return await self._run("one by one", keeping, pace, kills)
 
     @property
     def _count(self) -> int:
         return int(self._flights.shape[1])
 
-    async def _play(self, title: str, keeping: Keeping, pace: Pace, kills: list[Kill]) -> Act:
+    async def _run(self, title: str, keeping: Keeping, pace: Pace, kills: list[Kill]) -> Trial:
         self._tell(0, title)
         course = await Conductor(
             self._folder,
@@ -141,7 +141,7 @@ def expected_totals(flights: Records) -> dict[str, Totals]:
     return expected
 
 
-def _judged(title: str, course: Course, expected: dict[str, Totals]) -> Act:
+def _judged(title: str, course: Course, expected: dict[str, Totals]) -> Trial:
     lost = duplicated = 0
     equal = True
     for member in MEMBERS:
@@ -149,4 +149,4 @@ def _judged(title: str, course: Course, expected: dict[str, Totals]) -> Act:
         excess = course.totals[member][..., 0] - expected[member][..., 0]
         lost -= int(excess[excess < 0].sum())
         duplicated += int(excess[excess > 0].sum())
-    return Act(title, course, lost, duplicated, equal)
+    return Trial(title, course, lost, duplicated, equal)
