@@ -7,13 +7,18 @@ region is only read. Everything here blocks and runs on a thread.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
-from mmsnap.errors import MmsnapError, NotFoundError
+from mmsnap.errors import InUseError, MmsnapError, NotFoundError
 from mmsnap.memory import Region
 
 log = logging.getLogger(__name__)
+
+_TRIES: Final = 10
+_PAUSE_SECONDS: Final = 0.1
 
 
 def region_name(group: str, member: str) -> str:
@@ -42,8 +47,27 @@ def delete_checkpoint(pool: Path, region: str, epoch: int, decide: Callable[[int
         with_decision.close()
 
 
-def verify_checkpoint(pool: Path, region: str, epoch: int) -> None:
+def verify_checkpoint(pool: Path, region: str, epoch: int, decide: Callable[[int], bool]) -> None:
     """Read everything that a checkpoint of a region stands on; CorruptionError names damage."""
+    for _ in range(_TRIES):
+        try:
+            _verify(pool, region, epoch)
+            return
+        except NotFoundError:
+            # Sealed, but not known there yet: a dead member's next owner asks the catalog, a
+            # live member hears of the commit in a moment.
+            _settle(pool, region, decide)
+    _verify(pool, region, epoch)
+
+
+def _settle(pool: Path, region: str, decide: Callable[[int], bool]) -> None:
+    try:
+        Region.open(pool, region, mode="r+", decide=decide).close()
+    except InUseError:
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _verify(pool: Path, region: str, epoch: int) -> None:
     reader = Region.open(pool, region, mode="r", head=epoch)
     try:
         reader.verify(epoch)

@@ -57,9 +57,15 @@ async def verify_checkpoint(group: LiveGroup, name: str) -> list[str]:
     """
     ledger = group.desk.ledger
     found = await ledger.ask(ledger.catalog.find, group.name, name)
+    committed = set(await ledger.ask(ledger.catalog.committed_epochs, group.name))
     for part in found.members:
-        region = region_name(group.name, part.member)
-        await asyncio.to_thread(regions.verify_checkpoint, group.desk.pool, region, found.epoch)
+        await asyncio.to_thread(
+            regions.verify_checkpoint,
+            group.desk.pool,
+            region_name(group.name, part.member),
+            found.epoch,
+            committed.__contains__,
+        )
     return [part.member for part in found.members]
 
 

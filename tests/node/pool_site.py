@@ -12,13 +12,17 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import mmsnap
+from mmsnap.catalog import Catalog
 from mmsnap.errors import AgentUnavailableError
+from mmsnap.memory import Region
+from mmsnap.node.agent import CATALOG_FILE
 from mmsnap_sdk.client import Client
 from tests.node.worker import CELLS, LOG_SIZE, serve, work
 
@@ -165,10 +169,18 @@ class Site:
 
     def kept(self, member: str, epoch: int) -> int:
         """The stamp that a checkpoint keeps of a member; all its cells must have it."""
+        self._finish_for_the_dead(f"g.{member}")
         with mmsnap.open(self.pool, f"g.{member}", mode="r", at=f"@{epoch}") as app:
             cells = np.unique(app.array("cells", (CELLS,), np.int64))
         assert cells.size == 1, f"@{epoch} of {member} is torn: {cells}"
         return int(cells[0])
+
+    def _finish_for_the_dead(self, region: str) -> None:
+        """A member killed before it heard of the commit has it prepared only."""
+        with closing(Catalog(self.pool / CATALOG_FILE)) as catalog, suppress(mmsnap.InUseError):
+            Region.open(
+                self.pool, region, mode="r+", decide=lambda asked: catalog.is_committed("g", asked)
+            ).close()
 
     def assert_one_instant(self, epoch: int, logs: dict[str, WorkerProcess]) -> None:
         """What every member kept was written before the first thing that any of them lost."""
