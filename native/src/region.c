@@ -103,6 +103,7 @@ int mm_region_open(const char *pool, const char *name, const mm_open_options *op
         char why[512];
         snprintf(why, sizeof why, "%s", mm_error_message());
         release(region);
+        region->closed = 1;
         mm_region_unref(region);
         return mm_fail(status, "%s", why);
     }
@@ -110,11 +111,7 @@ int mm_region_open(const char *pool, const char *name, const mm_open_options *op
     return MM_OK;
 }
 
-int mm_region_close(mm_region *region) {
-    if (region->forked)
-        return mm_fail(MM_E_FORKED, "region %s belongs to the parent of this process", region->name);
-    if (mm_gate_depth(&region->gate))
-        return mm_fail(MM_E_HELD, "close inside an update of region %s", region->name);
+static void shut(mm_region *region) {
     pthread_mutex_lock(&region->operation); /* what is under way ends first */
     int was_closed = region->closed;
     /* Applying now makes the next open quick; what fails here is done then. */
@@ -124,6 +121,14 @@ int mm_region_close(mm_region *region) {
     pthread_mutex_unlock(&region->grow_lock);
     pthread_mutex_unlock(&region->operation);
     if (!was_closed) release(region);
+}
+
+int mm_region_close(mm_region *region) {
+    if (region->forked)
+        return mm_fail(MM_E_FORKED, "region %s belongs to the parent of this process", region->name);
+    if (mm_gate_depth(&region->gate))
+        return mm_fail(MM_E_HELD, "close inside an update of region %s", region->name);
+    shut(region);
     return MM_OK;
 }
 
@@ -131,6 +136,8 @@ void mm_region_ref(mm_region *region) { atomic_fetch_add(&region->references, 1)
 
 void mm_region_unref(mm_region *region) {
     if (atomic_fetch_sub(&region->references, 1) > 1) return;
+    if (!region->closed && !region->forked)
+        shut(region); /* dropped without a close: its thread must not stay */
     if (region->reserved) munmap(region->reserved, region->reserved_size);
     mm_history_free(&region->history);
     mm_pages_free(&region->pending);
