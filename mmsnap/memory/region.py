@@ -261,7 +261,7 @@ class Region:
 
     def delete(self, epoch: int) -> None:
         """Forgets a checkpoint and frees what nothing else needs. ValueError for the head."""
-        check(lib.mm_region_delete(self._handle, epoch), self.name)
+        check(lib.mm_region_delete(self._handle, _epoch(epoch)), self.name)
 
     def pin(self, epoch: int, pinned: bool) -> None:
         """Keeps a checkpoint from being deleted, or no longer."""
@@ -273,7 +273,7 @@ class Region:
 
     def verify(self, epoch: int | None = None) -> None:
         """Reads and checks all that a checkpoint (None: every one) stands on; CorruptionError."""
-        check(lib.mm_region_verify(self._handle, epoch or 0), self.name)
+        check(lib.mm_region_verify(self._handle, _epoch(epoch)), self.name)
 
     def settle(self) -> None:
         """Waits until every commit is applied to the base and tracking is armed."""
@@ -311,6 +311,11 @@ def _release(handle: Any) -> Callable[[Any], None]:
 
 
 def _epoch(epoch: int | None) -> int:
+    """What the core calls it: there zero is the head, which no caller here may mean."""
     if epoch is None:
         return 0
-    return _EPOCH_NONE if epoch == Region.EMPTY_HEAD else epoch
+    if epoch == Region.EMPTY_HEAD:
+        return _EPOCH_NONE
+    if epoch < 1:
+        raise NotFoundError(f"there is no checkpoint @{epoch}", subject=f"@{epoch}")
+    return epoch
