@@ -43,6 +43,7 @@ from mmsnap.quantities import format_size, parse_size
 _COPIES = 8
 _MEMBERS_PER_SIZE = 4
 _UPDATES_BYTES = 64 << 20
+_COLUMNS = 120
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,8 @@ def main() -> None:
 
 def _show(figures: Figures, options: argparse.Namespace) -> None:
     out = Console()
+    if out.width < _COLUMNS:
+        out = Console(width=_COLUMNS)
     for table in (
         pause_table(figures.pauses),
         restore_table(figures.restores),

@@ -13,6 +13,7 @@ import os
 import pickle
 import queue
 import threading
+import time
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,7 @@ class MmsnapCapture:
         self._orders: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._done = threading.Event()
         self.taken: Any = None
+        self.took_ns = 0
         self._failure: BaseException | None = None
         threading.Thread(target=self._serve, name="checkpoints", daemon=True).start()
 
@@ -58,10 +60,12 @@ class MmsnapCapture:
     def _serve(self) -> None:
         while True:
             self._orders.get()
+            begun_ns = time.perf_counter_ns()
             try:
                 self.taken = self._app.checkpoint()
             except BaseException as failure:
                 self._failure = failure
+            self.took_ns = time.perf_counter_ns() - begun_ns
             self._done.set()
 
 
@@ -174,9 +178,12 @@ class MmsnapContender(Contender):
         self.checkpoint()
         figures = super().round(name, fraction, seed)
         taken = self._capture.taken
-        figures |= {"pause_ns": taken.pause_ns, "bytes_written": taken.bytes_written}
         self.settle()
-        return figures
+        return figures | {
+            "pause_ns": taken.pause_ns,
+            "commit_ns": self._capture.took_ns,
+            "bytes_written": taken.bytes_written,
+        }
 
 
 class PlainContender(Contender):

@@ -44,7 +44,8 @@ def _draw_pauses(axes: Any, pauses: Pauses) -> None:
     axes.set_xlabel("pages dirty")
     axes.set_ylabel("longest gap of the writing loop, ms")
     axes.set_title("pause")
-    axes.legend()
+    axes.set_ylim(top=10 * axes.get_ylim()[1])
+    axes.legend(loc="upper left", ncols=3)
 
 
 def _draw_restores(axes: Any, restores: Restores) -> None:

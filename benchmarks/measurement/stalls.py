@@ -28,6 +28,7 @@ MEMBERS: Final = ("a", "b", "c")
 _DIRTY: Final = 0.1
 _PACE_SECONDS: Final = 0.0002
 _DIRECTORY_BYTES: Final = 16 << 20
+_QUIET_SECONDS: Final = 0.1
 _PATIENCE_SECONDS: Final = 10.0
 
 Stalls = dict[str, Samples]
@@ -92,10 +93,10 @@ class Member:
 def measure_stalls(
     folder: Path, member_bytes: int, rounds: int, progress: Callable[[str], None]
 ) -> Stalls:
-    """By "alone, pause", "alone, stall", "group, pause" and "group, stall".
+    """By "nobody, stall", "alone, pause", "alone, stall", "group, pause" and "group, stall".
 
     A pause is what the checkpoint reports, a stall the longest gap of a member's loop; each is that
-    of the slowest member in its round.
+    of the slowest member in its round. "nobody" is what the loops see while nothing is cut.
     """
     with _agent(folder) as address, mmsnap.Client(address) as client, ExitStack() as stack:
         progress("warming three members")
@@ -104,7 +105,11 @@ def measure_stalls(
         taken: dict[str, list[float]] = {}
         for number in range(rounds + 1):
             progress(f"group of three, round {number} of {rounds}")
-            figures = _alone_round(client, alone, number) | _group_round(client, group, number)
+            figures = {
+                "nobody, stall": _quiet_round(group, number),
+                **_alone_round(client, alone, number),
+                **_group_round(client, group, number),
+            }
             for name, value in figures.items() if number else ():
                 taken.setdefault(name, []).append(value)
     return {name: Samples(values) for name, values in taken.items()}
@@ -117,6 +122,13 @@ def _members(
         name: stack.enter_context(worker(Member, address, group(name), name, member_bytes))
         for name in MEMBERS
     }
+
+
+def _quiet_round(members: dict[str, Worker], seed: int) -> float:
+    for member in members.values():
+        member.ask("write", seed)
+    time.sleep(_QUIET_SECONDS)
+    return float(max(member.ask("stop") for member in members.values()))
 
 
 def _alone_round(client: mmsnap.Client, members: dict[str, Worker], seed: int) -> dict[str, float]:

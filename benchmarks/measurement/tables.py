@@ -27,6 +27,7 @@ def pause_table(pauses: Pauses) -> Table:
             table.add_row(f"{fraction:.1%}", name, *cells, write)
             if name == "mmsnap":
                 table.add_row("", "  as it reports", *figures["pause_ns"].cells(), "")
+                table.add_row("", "  until committed", *figures["commit_ns"].cells(), "")
         table.add_section()
     return table
 
@@ -48,7 +49,7 @@ def update_table(updates: Updates) -> Table:
 
 
 def stall_table(stalls: Stalls) -> Table:
-    table = _table("The slowest of three members, 10 % dirty", "", *_FIGURES)
+    table = _table("The slowest of three members, 10 % dirty", "cut", *_FIGURES)
     for name, samples in stalls.items():
         table.add_row(name, *samples.cells())
     return table
