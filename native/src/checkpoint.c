@@ -195,6 +195,8 @@ int mm_checkpoint_begin(mm_region *region, mm_checkpoint *checkpoint) {
     if (mm_history_find_name(&region->history, checkpoint->info.name))
         return mm_fail(MM_E_EXISTS, "region %s has a checkpoint %s already", region->name,
                        checkpoint->info.name);
+    if (mm_journal_is_full(&region->journal))
+        return mm_fail(MM_E_FULL, "region %s has so many checkpoints that its journal is full", region->name);
     if (!checkpoint->hold_timeout_ns) checkpoint->hold_timeout_ns = DEFAULT_HOLD_TIMEOUT_NS;
     uint64_t dirty = 0;
     int status = apply_earlier(region);
@@ -317,7 +319,9 @@ int mm_checkpoint_commit(mm_region *region, mm_checkpoint *checkpoint) {
     mm_frame_node(&frame, &node);
     mm_frame_epoch(&frame, MM_ENTRY_HEAD, node.info.epoch);
     int durable = (checkpoint->info.flags & MM_CHECKPOINT_DURABLE) != 0;
-    int status = durable ? mm_delta_persist(&region->log, region->medium, region->folder_fd) : MM_OK;
+    int status = durable ? mm_region_persist_path(region, region->history.head) : MM_OK;
+    if (status == MM_OK && durable)
+        status = mm_delta_persist(&region->log, region->medium, region->folder_fd);
     if (status == MM_OK) status = mm_region_record(region, &frame, durable);
     if (status != MM_OK) {
         free(frame.bytes);

@@ -9,9 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define JOURNAL_BYTES_MAX (256u << 20)
+#define JOURNAL_BYTES_MAX (1u << 30)
 #define COMPACT_ABOVE_BYTES (1u << 20)
 #define FRAME_BYTES_MAX (64u << 20)
+#define STATE_FRAME_BYTES (8u << 20)
 
 static const char *const names[2] = {"journal", "journal.copy"};
 static const char *const fresh_names[2] = {"journal.new", "journal.copy.new"};
@@ -223,7 +224,7 @@ static int load(int folder_fd, int writable, mm_journal *journal, mm_history *hi
 int mm_journal_open(int folder_fd, int writable, const mm_medium *medium, mm_journal *journal,
                     mm_history *history) {
     reading reading = {.sequence = 0};
-    *journal = (mm_journal){.fd = {-1, -1}, .medium = medium};
+    *journal = (mm_journal){.fd = {-1, -1}, .medium = medium, .compact_above_bytes = COMPACT_ABOVE_BYTES};
     int status = load(folder_fd, writable, journal, history, &reading);
     for (int i = 0; i < 2; i++) free(reading.copy[i].bytes);
     if (status != MM_OK) mm_journal_close(journal);
@@ -271,14 +272,44 @@ int mm_journal_append(mm_journal *journal, mm_frame *frame, mm_history *history,
     return status;
 }
 
+/* ---- compaction ------------------------------------------------------------ */
+
+static int seal_frame(mm_frame *frame, uint64_t sequence, mm_bytes *state) {
+    uint8_t *bytes = frame->failed ? NULL : realloc(state->bytes, state->size + frame->size);
+    if (bytes) {
+        frame_finish(frame, sequence);
+        memcpy(bytes + state->size, frame->bytes, frame->size);
+        state->bytes = bytes;
+        state->size += frame->size;
+    }
+    free(frame->bytes);
+    *frame = (mm_frame){0};
+    return bytes ? MM_OK : mm_fail(MM_E_SYSTEM, "no memory to compact the journal");
+}
+
+/* All that a journal has to tell, in frames of a size that can be read back. */
+static int describe(const mm_history *history, uint64_t *sequence, mm_bytes *state) {
+    mm_frame frame = {0};
+    int status = MM_OK;
+    mm_frame_epoch(&frame, MM_ENTRY_RESET, history->highest_epoch);
+    for (size_t i = 0; i < history->count && status == MM_OK; i++) {
+        mm_frame_node(&frame, &history->nodes[i]);
+        if (frame.size > STATE_FRAME_BYTES) status = seal_frame(&frame, (*sequence)++, state);
+    }
+    if (status != MM_OK) return status;
+    mm_frame_base(&frame, history->base, history->moving_to, history->undo_id);
+    mm_frame_epoch(&frame, MM_ENTRY_HEAD, history->head);
+    return seal_frame(&frame, (*sequence)++, state);
+}
+
 /* `replaced` tells whether a name leads to a fresh file by now: then the old ones are written no more,
  * whatever else fails, because the next owner takes the newer of two journals. */
-static int write_fresh(int folder_fd, const mm_frame *frame, const mm_medium *medium, int fresh[2],
+static int write_fresh(int folder_fd, const mm_bytes *state, const mm_medium *medium, int fresh[2],
                        int *replaced) {
     for (int i = 0; i < 2; i++) {
         fresh[i] = openat(folder_fd, fresh_names[i], O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         if (fresh[i] < 0) return mm_fail_errno("making %s", fresh_names[i]);
-        int status = mm_file_write(fresh[i], frame->bytes, frame->size, 0);
+        int status = mm_file_write(fresh[i], state->bytes, state->size, 0);
         if (status == MM_OK) status = medium->persist(fresh[i]);
         if (status != MM_OK) return status;
     }
@@ -290,29 +321,34 @@ static int write_fresh(int folder_fd, const mm_frame *frame, const mm_medium *me
     return medium->persist_folder(folder_fd);
 }
 
-int mm_journal_compact(mm_journal *journal, int folder_fd, const mm_history *history) {
-    if (journal->size_bytes <= COMPACT_ABOVE_BYTES) return MM_OK;
-    mm_frame frame = {0};
-    mm_frame_epoch(&frame, MM_ENTRY_RESET, history->highest_epoch);
-    for (size_t i = 0; i < history->count; i++) mm_frame_node(&frame, &history->nodes[i]);
-    mm_frame_base(&frame, history->base, history->moving_to, history->undo_id);
-    mm_frame_epoch(&frame, MM_ENTRY_HEAD, history->head);
-    if (frame.failed || 2 * frame.size > journal->size_bytes) { /* it is all still needed */
-        free(frame.bytes);
-        return MM_OK;
-    }
-    frame_finish(&frame, journal->sequence);
+static int replace(mm_journal *journal, int folder_fd, const mm_bytes *state, uint64_t next_sequence) {
     int fresh[2] = {-1, -1}, replaced = 0;
-    int status = write_fresh(folder_fd, &frame, journal->medium, fresh, &replaced);
+    int status = write_fresh(folder_fd, state, journal->medium, fresh, &replaced);
     if (replaced) {
         mm_journal_close(journal);
         memcpy(journal->fd, fresh, sizeof fresh);
-        journal->size_bytes = frame.size;
-        journal->sequence++;
-    } else {
-        for (int i = 0; i < 2; i++)
-            if (fresh[i] >= 0) close(fresh[i]);
+        journal->size_bytes = state->size;
+        journal->sequence = next_sequence;
+        return status;
     }
-    free(frame.bytes);
+    for (int i = 0; i < 2; i++)
+        if (fresh[i] >= 0) close(fresh[i]);
     return status;
 }
+
+int mm_journal_compact(mm_journal *journal, int folder_fd, const mm_history *history) {
+    if (journal->size_bytes <= journal->compact_above_bytes) return MM_OK;
+    mm_bytes state = {NULL, 0};
+    uint64_t next_sequence = journal->sequence;
+    int status = describe(history, &next_sequence, &state);
+    if (status == MM_OK) {
+        /* While most of it is still needed, it is not looked at again before it has doubled. */
+        journal->compact_above_bytes =
+            2 * state.size > COMPACT_ABOVE_BYTES ? 2 * state.size : COMPACT_ABOVE_BYTES;
+        if (journal->size_bytes > 2 * state.size) status = replace(journal, folder_fd, &state, next_sequence);
+    }
+    free(state.bytes);
+    return status;
+}
+
+int mm_journal_is_full(const mm_journal *journal) { return journal->size_bytes > JOURNAL_BYTES_MAX / 2; }

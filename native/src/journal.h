@@ -8,6 +8,7 @@
 typedef struct mm_journal {
     int fd[2]; /* the same frames in each: a damaged frame is read from the other */
     uint64_t size_bytes;
+    uint64_t compact_above_bytes;
     uint64_t sequence;
     const mm_medium *medium;
 } mm_journal;
@@ -32,7 +33,9 @@ void mm_journal_close(mm_journal *);
 /* Writes the frame to both copies, then applies it to `history` and frees it. Persisted if `durable`. */
 int mm_journal_append(mm_journal *, mm_frame *, mm_history *history, int durable);
 
-/* Rewrites the journal as one frame when it has grown far beyond what it tells. */
+/* Rewrites the journal when it has grown far beyond what it tells. */
 int mm_journal_compact(mm_journal *, int folder_fd, const mm_history *);
+/* No more checkpoints: what is left is for deleting some. */
+int mm_journal_is_full(const mm_journal *);
 
 #endif

@@ -222,6 +222,21 @@ static int walk_path(mm_region *region, uint64_t epoch, delta_fn visit) {
 
 int mm_region_check_path(mm_region *region, uint64_t epoch) { return walk_path(region, epoch, NULL); }
 
+int mm_region_persist_path(mm_region *region, uint64_t epoch) {
+    uint64_t *path;
+    size_t length;
+    int status = mm_history_path(&region->history, epoch, &path, &length);
+    if (status != MM_OK) return status;
+    for (size_t i = 0; i < length && status == MM_OK; i++) {
+        mm_delta opened, *delta;
+        status = open_delta(region, mm_history_find(&region->history, path[i]), &opened, &delta);
+        if (status == MM_OK) status = mm_delta_persist(delta, region->medium, region->folder_fd);
+        mm_delta_close(&opened);
+    }
+    free(path);
+    return status;
+}
+
 static void lay_over(mm_region *region, const mm_delta *delta) {
     for (uint64_t slot = 0; slot < delta->count; slot++)
         memcpy(region->address + (uint64_t)delta->index[slot].page * MM_PAGE_SIZE, mm_delta_page(delta, slot),

@@ -63,17 +63,12 @@ static int flush(mm_region *region, uint64_t epoch) {
         return mm_fail(MM_E_UNSUPPORTED, "medium %s of this pool does not survive a restart of the machine",
                        region->medium->name);
     if (node->info.flags & MM_CHECKPOINT_DURABLE) return MM_OK;
-    /* Applying persists the log, then the base; what is laid on an older base needs its own log alone. */
+    /* Applying persists the log, then the base; what is laid on an older base needs the logs up to it. */
     int status = mm_region_move_base(region);
     if (status != MM_OK && status != MM_E_AGAIN) return status;
     node = mm_history_find(&region->history, epoch);
     if (node->info.flags & MM_CHECKPOINT_DURABLE) return MM_OK;
-    mm_delta delta = MM_DELTA_CLOSED;
-    status =
-        node->delta_id ? mm_delta_open(region->folder_fd, node->delta_id, region->header.id, &delta) : MM_OK;
-    if (status == MM_OK && node->delta_id)
-        status = mm_delta_persist(&delta, region->medium, region->folder_fd);
-    mm_delta_close(&delta);
+    status = mm_region_persist_path(region, epoch);
     if (status != MM_OK) return status;
     mm_node durable = *node;
     durable.info.flags |= MM_CHECKPOINT_DURABLE;

@@ -83,6 +83,8 @@ int mm_region_move_base(mm_region *);
 int mm_region_finish_move(mm_region *); /* that a dead owner began, or this one could not end */
 /* Whether everything between base and `epoch` is whole: asked before anything relies on it. */
 int mm_region_check_path(mm_region *, uint64_t epoch);
+/* Persists what tells `epoch` as a difference from the base. */
+int mm_region_persist_path(mm_region *, uint64_t epoch);
 /* Lays the deltas between base and `epoch` over the private mapping. */
 int mm_region_overlay(mm_region *, uint64_t epoch);
 

@@ -395,6 +395,32 @@ static void test_what_follows_a_failed_compaction_is_kept(void) {
     }
 }
 
+/* Days of checkpoints every second: what a compacted journal tells must still be readable. */
+static void test_compaction_of_a_very_long_history(void) {
+    enum { MANY = 40000 };
+    mm_history history, read_back;
+    mm_journal journal;
+    new_folder();
+    CHECK_OK(mm_history_init(&history));
+    CHECK_OK(mm_journal_open(folder_fd, 1, medium, &journal, &history));
+    for (uint64_t epoch = 1; epoch <= MANY; epoch++) {
+        mm_node node = {
+            .info = {.epoch = epoch, .meta_size = MM_META_MAX}, .delta_id = epoch, .from = epoch + 1, .live = 1};
+        CHECK_OK(mm_history_put(&history, &node));
+    }
+    history.head = history.base = MANY;
+    journal.size_bytes = UINT64_MAX; /* as if it had told all that many times over */
+    CHECK_OK(mm_journal_compact(&journal, folder_fd, &history));
+    append_checkpoint(&journal, &history, MANY + 1);
+    mm_journal_close(&journal);
+    CHECK_OK(read_journal(1, &read_back));
+    CHECK(read_back.count == history.count && read_back.head == MANY + 1 && read_back.base == MANY);
+    CHECK(read_back.highest_epoch == MANY + 1);
+    CHECK(mm_history_find(&read_back, MANY / 2)->delta_id == MANY / 2);
+    mm_history_free(&history);
+    mm_history_free(&read_back);
+}
+
 int main(void) {
     test_one_copy_torn_at_every_byte_loses_nothing();
     test_both_copies_torn_tell_the_frames_before();
@@ -409,5 +435,6 @@ int main(void) {
     test_compaction_tells_the_same_in_less();
     test_compaction_cut_short_between_the_renames();
     test_what_follows_a_failed_compaction_is_kept();
+    test_compaction_of_a_very_long_history();
     return 0;
 }

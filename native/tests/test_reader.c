@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -98,6 +99,51 @@ static void test_logs_behind_a_reader_gather_within_a_limit(void) {
     CHECK_OK(mm_region_settle(writer));
     CHECK(waiting(writer) == 0 && shows(writer, 7));
     shut_region(writer);
+}
+
+/* ---- what is durable behind a reader ---------------------------------------------------- */
+
+static ino_t persisted[256];
+static size_t persisted_count;
+
+static int note_persisted(int fd) {
+    struct stat stat;
+    CHECK(fstat(fd, &stat) == 0 && persisted_count < COUNT_OF(persisted));
+    persisted[persisted_count++] = stat.st_ino;
+    return MM_OK;
+}
+
+static int is_persisted(const char *path) {
+    struct stat stat_of;
+    CHECK(stat(path, &stat_of) == 0);
+    for (size_t i = 0; i < persisted_count; i++)
+        if (persisted[i] == stat_of.st_ino) return 1;
+    return 0;
+}
+
+/* A checkpoint that waits to be applied is told as a difference from one that waits too. */
+static void test_durable_behind_a_reader_is_so_with_all_it_stands_on(void) {
+    static const mm_medium lasting = {MM_MEDIUM_FILE, "file", 1, note_persisted, note_persisted};
+    for (int by_flush = 0; by_flush < 2; by_flush++) {
+        const char *pool = scratch_pool();
+        mm_region *writer = open_region(pool, MM_MODE_MUST_CREATE, MM_EPOCH_HEAD);
+        keep(writer, 1);
+        CHECK_OK(mm_region_settle(writer));
+        mm_region *reader = open_region(pool, MM_MODE_READ_ONLY, MM_EPOCH_HEAD);
+        writer->medium = writer->journal.medium = &lasting;
+        persisted_count = 0;
+        uint64_t captured = keep(writer, 2);
+        write_all(writer, 3);
+        mm_checkpoint_request request = {.durable = !by_flush};
+        mm_checkpoint_info info;
+        CHECK_OK(mm_region_checkpoint(writer, &request, &info));
+        if (by_flush) CHECK_OK(mm_region_flush(writer, info.epoch));
+        CHECK(is_persisted(scratch_file(pool, sealed_delta(pool, captured))));
+        CHECK(is_persisted(scratch_file(pool, sealed_delta(pool, info.epoch))));
+        CHECK(is_persisted(scratch_file(pool, "journal")));
+        shut_region(reader);
+        shut_region(writer);
+    }
 }
 
 /* ---- other processes ------------------------------------------------------------------ */
@@ -193,6 +239,7 @@ int main(void) {
     test_a_version_of_its_own_while_the_writer_goes_on();
     test_what_a_reader_writes_is_its_own();
     test_logs_behind_a_reader_gather_within_a_limit();
+    test_durable_behind_a_reader_is_so_with_all_it_stands_on();
     test_a_dead_reader_stops_nobody();
     test_an_owner_opens_beside_a_reader();
     test_a_readers_child_does_not_end_the_pin();

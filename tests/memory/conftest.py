@@ -21,12 +21,14 @@ Harness = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def new_pool() -> Iterator[NewPool]:
-    """Makes pools: in memory for "dram", where there is room, or on the disk for "file"."""
+    """Makes pools: in memory for "dram", where there is room, or beside the sources for "file"."""
     folders: list[str] = []
 
     def make(medium: str) -> Path:
         in_memory = medium == "dram" and shutil.disk_usage(MEMORY).free > ROOM_BYTES
-        folders.append(tempfile.mkdtemp(prefix="mmsnap-test-", dir=MEMORY if in_memory else None))
+        place = MEMORY if in_memory else ROOT / "build"  # /tmp may be a memory file system
+        place.mkdir(exist_ok=True)
+        folders.append(tempfile.mkdtemp(prefix="mmsnap-test-", dir=place))
         return Path(folders[-1]) / "pool"
 
     yield make
