@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from mmsnap.memory._native import ffi, lib
 from mmsnap.memory.status import text_of
+
+_KNOWN_MAX: Final = 1024
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,28 @@ def encode_meta(meta: Mapping[str, Any]) -> bytes:
     return encoded
 
 
-def record_of(info: Any) -> CheckpointRecord:
-    """The record of an ``mm_checkpoint_info``."""
+class Records:
+    """Records of a region's checkpoints as they are told by the core, each made only once.
+
+    Making one takes a tenth of a millisecond in a program that was doing something else; a
+    restore in place should not take twice as long because of it.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[int, int, int], CheckpointRecord] = {}
+
+    def of(self, info: Any) -> CheckpointRecord:
+        """The record of an ``mm_checkpoint_info``."""
+        key = (info.epoch, info.created_ns, info.flags)  # all that can differ
+        record = self._known.get(key)
+        if record is None:
+            if len(self._known) >= _KNOWN_MAX:
+                self._known.clear()
+            record = self._known[key] = _made_of(info)
+        return record
+
+
+def _made_of(info: Any) -> CheckpointRecord:
     meta = bytes(ffi.buffer(info.meta, info.meta_size))
     return CheckpointRecord(
         name=text_of(info.name),

@@ -17,9 +17,9 @@ from mmsnap.memory._native import ffi, lib
 from mmsnap.memory.membership import Membership
 from mmsnap.memory.records import (
     CheckpointRecord,
+    Records,
     RegionUsage,
     encode_meta,
-    record_of,
     usage_of,
 )
 from mmsnap.memory.status import check, raise_status
@@ -69,6 +69,7 @@ class Region:
         self.address = int(ffi.cast("uintptr_t", lib.mm_region_address(handle)))
         self.size_max_bytes: int = lib.mm_region_size_max(handle)
         self.closed = False
+        self._records = Records()
         self.guard = Guard(self._handle, int(ffi.cast("uintptr_t", handle)), ForkedError)
         # Views hold a reference of their own, so that they outlive close() and this object.
         lib.mm_region_ref(handle)
@@ -210,13 +211,13 @@ class Region:
         )
         info: Any = ffi.new("mm_checkpoint_info *")
         check(lib.mm_region_checkpoint(self._handle, request, info), self.name)
-        return record_of(info)
+        return self._records.of(info)
 
     def restore(self, epoch: int | None = None) -> CheckpointRecord:
         """Shows checkpoint ``epoch`` (None: the head) at the same address; it is the head now."""
         info: Any = ffi.new("mm_checkpoint_info *")
         check(lib.mm_region_restore(self._handle, _epoch(epoch), info), self.name)
-        return record_of(info)
+        return self._records.of(info)
 
     @property
     def head(self) -> CheckpointRecord | None:
@@ -226,7 +227,7 @@ class Region:
         if status == lib.MM_E_NOT_FOUND:
             return None
         check(status, self.name)
-        return record_of(info)
+        return self._records.of(info)
 
     def checkpoints(self) -> list[CheckpointRecord]:
         """All committed checkpoints, by ascending epoch."""
@@ -236,7 +237,7 @@ class Region:
             count: Any = ffi.new("size_t *", room)
             check(lib.mm_region_checkpoints(self._handle, infos, count), self.name)
             if count[0] <= room:
-                return [record_of(infos[i]) for i in range(count[0])]
+                return [self._records.of(infos[i]) for i in range(count[0])]
             room = 2 * count[0]
 
     def find(self, name: str = "latest") -> CheckpointRecord:

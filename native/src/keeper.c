@@ -4,6 +4,36 @@
 #include "region.h"
 #include "thread.h"
 
+#include <sys/mman.h>
+
+#define PREFAULT_STEP_BYTES (16u << 20)
+
+static int is_stopping(mm_keeper *keeper) {
+    pthread_mutex_lock(&keeper->lock);
+    int stop = keeper->stop;
+    pthread_mutex_unlock(&keeper->lock);
+    return stop;
+}
+
+/* A tracked mapping takes a fault for each page, an untracked one for sixteen: touching a GiB took 300 ms
+ * instead of 80. So the page tables are filled before tracking starts. Without the operation lock: nobody
+ * waits for it, and a mapping that is replaced meanwhile takes no harm. On a disk it would read everything.
+ */
+static void prefault(mm_region *region) {
+    uint64_t at = region->armed;
+    for (; !region->medium->durable && at < region->extent; at += PREFAULT_STEP_BYTES) {
+        uint64_t left = region->extent - at;
+        if (region->armed > at || is_stopping(&region->keeper)) return;
+        madvise(region->address + at, left < PREFAULT_STEP_BYTES ? left : PREFAULT_STEP_BYTES,
+                MADV_POPULATE_READ);
+    }
+}
+
+static void remove_leftovers(mm_region *region) {
+    while (region->leftover_count)
+        mm_delta_remove(region->folder_fd, region->leftovers[--region->leftover_count]);
+}
+
 /* Each is tried; a failure (no room for undo, a reader on the base) leaves it for the next time, and the
  * checkpoint that can not go on because of it says so. */
 static void keep_up(mm_region *region) {
@@ -13,6 +43,7 @@ static void keep_up(mm_region *region) {
         if (applied) mm_region_tidy(region);
         mm_region_arm(region);
         mm_tracker_sweep(&region->tracker);
+        remove_leftovers(region);
         pthread_mutex_lock(&region->history_lock);
         mm_journal_compact(&region->journal, region->folder_fd, &region->history);
         pthread_mutex_unlock(&region->history_lock);
@@ -28,6 +59,7 @@ static void *keeper_main(void *argument) {
         while (!keeper->asked && !keeper->stop) pthread_cond_wait(&keeper->changed, &keeper->lock);
         keeper->asked = 0;
         pthread_mutex_unlock(&keeper->lock);
+        prefault(region);
         keep_up(region);
         pthread_mutex_lock(&keeper->lock);
     }

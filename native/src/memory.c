@@ -26,9 +26,7 @@ int mm_region_reserve(mm_region *region) {
 int mm_region_map(mm_region *region) {
     uint64_t extent = region->base.extent;
     int status = mm_base_map_private(&region->base, region->address, 0, extent);
-    if (status == MM_OK && !region->read_only && extent)
-        status = mm_tracker_register(&region->tracker, region->address, extent);
-    region->armed = 0;
+    region->armed = region->registered = 0;
     if (!region->read_only) mm_pages_clear(&region->pending);
     region->extent = extent;
     return status == MM_OK ? mm_region_overlay(region, region->history.head) : status;
@@ -41,13 +39,31 @@ void mm_region_add_pending(void *context, uintptr_t start, uintptr_t end) {
     for (uint64_t page = first; page < last; page++) mm_pages_add(&region->pending, page);
 }
 
+/* All or nothing is registered, growth included: then it stays one mapping, which moves as one. */
+static int register_to(mm_region *region, uint64_t extent) {
+    uint64_t from = region->registered;
+    if (from >= extent) return MM_OK;
+    int status = mm_tracker_register(&region->tracker, region->address + from, extent - from);
+    if (status == MM_OK) region->registered = extent;
+    return status;
+}
+
 int mm_region_arm(mm_region *region) {
+    uint64_t armed = region->armed;
+    pthread_mutex_lock(&region->grow_lock);
     uint64_t extent = region->extent;
-    if (region->armed == extent) return MM_OK;
-    int status = mm_tracker_arm(&region->tracker, region->address + region->armed, extent - region->armed,
-                                mm_region_add_pending, region);
+    int status = register_to(region, extent);
+    pthread_mutex_unlock(&region->grow_lock);
+    if (status != MM_OK || armed == extent) return status;
+    status = mm_tracker_arm(&region->tracker, region->address + armed, extent - armed, mm_region_add_pending,
+                            region);
     if (status == MM_OK) region->armed = extent;
     return status;
+}
+
+void mm_region_set_aside(mm_region *region) {
+    if (region->extent)
+        mm_tracker_set_aside(&region->tracker, region->address, region->extent, region->alignment);
 }
 
 static int grow(mm_region *region, uint64_t extent) {
@@ -58,7 +74,7 @@ static int grow(mm_region *region, uint64_t extent) {
     if (status == MM_OK) status = region->medium->persist(region->base.fd);
     if (status == MM_OK) status = region->medium->persist(region->base.sums_fd);
     if (status == MM_OK) status = mm_base_map_private(&region->base, region->address, old, extent);
-    if (status == MM_OK) status = mm_tracker_register(&region->tracker, region->address + old, extent - old);
+    if (status == MM_OK && region->registered == old) status = register_to(region, extent);
     if (status == MM_OK) region->extent = extent;
     return status;
 }

@@ -43,17 +43,24 @@ static int adopt(mm_region *region, const mm_delta *delta) {
     return mm_region_record(region, &frame, 1);
 }
 
+/* Freeing a large log takes longer than all the rest of an open. */
+static int leave_for_later(mm_region *region, uint64_t id) {
+    if (region->leftover_count == MM_LEFTOVERS_MAX) return mm_delta_remove(region->folder_fd, id);
+    region->leftovers[region->leftover_count++] = id;
+    return MM_OK;
+}
+
 static int settle_delta(mm_region *region, const mm_open_options *options, uint64_t id) {
     mm_delta delta;
     int committed = 0;
     int status = mm_delta_open(region->folder_fd, id, region->header.id, &delta);
-    if (status == MM_OK) {
-        status = decide(region, options, &delta, &committed);
-        if (status == MM_OK && committed) status = adopt(region, &delta);
-        mm_delta_close(&delta);
-    } else if (status == MM_E_CORRUPT || status == MM_E_VERSION) {
-        status = MM_OK; /* never prepared */
-    }
+    if (status == MM_E_CORRUPT || status == MM_E_VERSION)
+        return leave_for_later(region, id); /* never prepared */
+    if (status != MM_OK) return status;
+    status = decide(region, options, &delta, &committed);
+    if (status == MM_OK && committed) status = adopt(region, &delta);
+    mm_delta_close(&delta);
+    /* At once: what was decided is not asked about again. */
     return status == MM_OK && !committed ? mm_delta_remove(region->folder_fd, id) : status;
 }
 

@@ -16,6 +16,7 @@
 #include <pthread.h>
 
 #define MM_REGION_NAME_MAX 128
+#define MM_LEFTOVERS_MAX 16
 
 struct mm_region {
     char name[MM_REGION_NAME_MAX + 1];
@@ -35,6 +36,7 @@ struct mm_region {
     _Atomic uint64_t extent;
     /* Held by those who use base or tracker without `operation`, to grow or to peek; and to close. */
     pthread_mutex_t grow_lock;
+    uint64_t registered; /* bytes from the start that the kernel watches; under grow_lock */
     mm_gate gate;
 
     /* Everything below is touched only under `operation`: one checkpoint, restore, move or deletion at a
@@ -48,6 +50,8 @@ struct mm_region {
     mm_delta log; /* of the checkpoint under way */
     mm_delta spare; /* warm memory for the next one */
     uint64_t next_delta_id;
+    uint64_t leftovers[MM_LEFTOVERS_MAX]; /* deltas of a dead owner, to be removed when there is time */
+    size_t leftover_count;
     uint64_t in_doubt; /* epoch that is sealed in `log` and undecided; 0: none */
     mm_checkpoint_info doubt;
     uint64_t seen_epoch; /* highest that a membership of this process knew: refused by the next one too */
@@ -73,8 +77,10 @@ int mm_region_record(mm_region *, mm_frame *, int durable);
 /* memory.c: maps the base and what is committed but not applied; nothing is tracked yet. */
 int mm_region_reserve(mm_region *);
 int mm_region_map(mm_region *);
-/* Tracks what is mapped and not tracked yet. */
+/* Tracks what is mapped and not tracked yet. Until then every private page is a written one. */
 int mm_region_arm(mm_region *);
+/* Moves what is mapped out of the way, in constant time where the kernel can. */
+void mm_region_set_aside(mm_region *);
 /* Adds a run of written pages to the pending ones; a mm_run_fn over the region. */
 void mm_region_add_pending(void *region, uintptr_t start, uintptr_t end);
 

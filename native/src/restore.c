@@ -35,8 +35,7 @@ int mm_restore_held(mm_region *region, uint64_t epoch) {
     /* Whatever keeps the base from following (a reader, a full medium): then the deltas are laid over it. */
     mm_region_move_base(region);
     /* In constant time, where the kernel can; mapping over the old pages frees each of them first. */
-    if (region->extent)
-        mm_tracker_set_aside(&region->tracker, region->address, region->extent, region->alignment);
+    mm_region_set_aside(region);
     status = mm_region_map(region);
     region->broken = status != MM_OK;
     if (status == MM_OK) region->partial = 0;
