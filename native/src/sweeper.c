@@ -14,8 +14,8 @@
 
 typedef struct mm_aside {
     struct mm_aside *next;
-    uint8_t *address, *reserved;
-    uint64_t size, reserved_size;
+    uint8_t *reserved; /* with the mapping somewhere in it */
+    uint64_t reserved_size;
 } mm_aside;
 
 static void acknowledge_moves(mm_tracker *tracker) {
@@ -34,12 +34,12 @@ static mm_aside *take_asides(mm_tracker *tracker) {
 
 static void sweep(mm_tracker *tracker) {
     for (mm_aside *aside = take_asides(tracker); aside;) {
-        for (uint64_t at = 0; at < aside->size; at += SWEEP_STEP_BYTES) {
-            uint64_t left = aside->size - at;
-            munmap(aside->address + at, left < SWEEP_STEP_BYTES ? left : SWEEP_STEP_BYTES);
+        /* Each address once: what is given back may at once be another mapping's. */
+        for (uint64_t at = 0; at < aside->reserved_size; at += SWEEP_STEP_BYTES) {
+            uint64_t left = aside->reserved_size - at;
+            munmap(aside->reserved + at, left < SWEEP_STEP_BYTES ? left : SWEEP_STEP_BYTES);
             acknowledge_moves(tracker); /* another restore does not wait for this one's waste */
         }
-        munmap(aside->reserved, aside->reserved_size);
         mm_aside *done = aside;
         aside = aside->next;
         free(done);
@@ -96,7 +96,7 @@ int mm_tracker_set_aside(mm_tracker *tracker, void *address, uint64_t size, uint
         free(aside);
         return mm_fail(MM_E_UNSUPPORTED, "this kernel does not move a tracked mapping");
     }
-    *aside = (mm_aside){NULL, target, reserved, size, reserved_size};
+    *aside = (mm_aside){NULL, reserved, reserved_size};
     pthread_mutex_lock(&tracker->aside_lock);
     aside->next = tracker->asides;
     tracker->asides = aside;

@@ -404,8 +404,10 @@ static void test_compaction_of_a_very_long_history(void) {
     CHECK_OK(mm_history_init(&history));
     CHECK_OK(mm_journal_open(folder_fd, 1, medium, &journal, &history));
     for (uint64_t epoch = 1; epoch <= MANY; epoch++) {
-        mm_node node = {
-            .info = {.epoch = epoch, .meta_size = MM_META_MAX}, .delta_id = epoch, .from = epoch + 1, .live = 1};
+        mm_node node = {.info = {.epoch = epoch, .meta_size = MM_META_MAX},
+                        .delta_id = epoch,
+                        .from = epoch + 1,
+                        .live = 1};
         CHECK_OK(mm_history_put(&history, &node));
     }
     history.head = history.base = MANY;

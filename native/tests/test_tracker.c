@@ -1,6 +1,7 @@
 /* The fear: a page that was written and is not reported. */
 #include "check.h"
 #include "crc32c.h"
+#include "kernel.h"
 #include "pages.h"
 #include "tracker.h"
 
@@ -9,6 +10,25 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+/* Notes what is given back: from then on it may be somebody else's. */
+static _Atomic int is_watched;
+static struct {
+    uint8_t *start, *end;
+} given[512];
+static unsigned given_count;
+
+int __real_munmap(void *address, size_t size);
+int __wrap_munmap(void *address, size_t size);
+int __wrap_munmap(void *address, size_t size) {
+    uint8_t *start = address, *end = start + size;
+    if (!is_watched) return __real_munmap(address, size);
+    for (unsigned i = 0; i < given_count; i++) CHECK(end <= given[i].start || start >= given[i].end);
+    CHECK(given_count < COUNT_OF(given));
+    given[given_count].start = start;
+    given[given_count++].end = end;
+    return __real_munmap(address, size);
+}
 
 #define PAGES 2048u
 #define SIZE (PAGES * (uint64_t)MM_PAGE_SIZE)
@@ -198,6 +218,23 @@ static void test_set_aside_while_others_write(void) {
     tear_down();
 }
 
+/* What was moved aside is given back once: not a second time, when it may be somebody else's. */
+static void test_sweeping_takes_nothing_from_others(void) {
+    set_up();
+    arm();
+    for (uint64_t page = 0; page < PAGES; page++) memory[page * MM_PAGE_SIZE] = 1;
+    int status = mm_tracker_set_aside(&tracker, memory, SIZE, ALIGNMENT);
+    CHECK(status == MM_OK || status == MM_E_UNSUPPORTED);
+    map_over(memory);
+    given_count = 0;
+    is_watched = 1;
+    mm_tracker_stop_sweeper(&tracker);
+    is_watched = 0;
+    CHECK(status != MM_OK || given_count > 0);
+    CHECK_OK(mm_tracker_start_sweeper(&tracker));
+    tear_down();
+}
+
 static void test_remapped_memory_is_not_taken_for_tracked(void) {
     set_up();
     arm();
@@ -225,6 +262,7 @@ int main(void) {
     test_read_into_the_memory_is_seen();
     test_no_write_is_lost_between_arming_and_collecting();
     test_set_aside_while_others_write();
+    test_sweeping_takes_nothing_from_others();
     test_remapped_memory_is_not_taken_for_tracked();
     test_private_bytes();
     return 0;

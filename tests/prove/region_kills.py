@@ -14,6 +14,7 @@ import random
 import signal
 import threading
 import time
+import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -193,8 +194,9 @@ def kill_one(pool: Path, seed: int, found: Found, tally: Tally) -> None:
         os.close(told)
         try:
             be_the_victim(pool, seed, tell)
-        finally:
-            os._exit(1)
+        except BaseException:
+            traceback.print_exc()
+        os._exit(1)
     os.close(tell)
     time.sleep(chance.random() ** 2 * LIFE_MAX_S)
     os.kill(victim, signal.SIGKILL)
@@ -202,7 +204,7 @@ def kill_one(pool: Path, seed: int, found: Found, tally: Tally) -> None:
     with os.fdopen(told) as lines:
         said = lines.read().splitlines()
     ended = os.waitstatus_to_exitcode(status)
-    assert ended == -signal.SIGKILL, f"the victim failed after {said[-3:]}"
+    assert ended == -signal.SIGKILL, f"the victim ended with {ended} after {said[-3:]}"
     under_way = found.hear(said)
     tally.kills += 1
     tally.by_order[under_way[0] or ("nothing" if said else "nothing yet")] += 1
