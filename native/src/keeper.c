@@ -42,7 +42,6 @@ static void keep_up(mm_region *region) {
         int applied = mm_region_move_base(region) == MM_OK;
         if (applied) mm_region_tidy(region);
         mm_region_arm(region);
-        mm_tracker_sweep(&region->tracker);
         remove_leftovers(region);
         pthread_mutex_lock(&region->history_lock);
         mm_journal_compact(&region->journal, region->folder_fd, &region->history);
@@ -61,6 +60,7 @@ static void *keeper_main(void *argument) {
         pthread_mutex_unlock(&keeper->lock);
         prefault(region);
         keep_up(region);
+        mm_tracker_sweep(&region->tracker);
         pthread_mutex_lock(&keeper->lock);
     }
     pthread_mutex_unlock(&keeper->lock);
@@ -72,7 +72,7 @@ int mm_keeper_start(mm_region *region) {
     pthread_mutex_init(&keeper->lock, NULL);
     pthread_cond_init(&keeper->changed, NULL);
     keeper->asked = 1; /* arming waits */
-    int status = mm_thread_start(&keeper->thread, keeper_main, region, "keeper");
+    int status = mm_thread_start(&keeper->thread, keeper_main, region, MM_THREAD_BACKGROUND, "keeper");
     keeper->running = status == MM_OK;
     return status;
 }

@@ -57,7 +57,7 @@ struct pm_scan_arg {
 /* A userfaultfd with everything tracking needs, or a negative status. */
 int mm_kernel_userfaultfd(void);
 
-int mm_tracker_start_sweeper(mm_tracker *);
-void mm_tracker_stop_sweeper(mm_tracker *);
+int mm_tracker_start_acknowledger(mm_tracker *);
+void mm_tracker_stop_acknowledger(mm_tracker *);
 
 #endif

@@ -195,7 +195,8 @@ int mm_member_start(mm_region *region, const char *socket_path, uint64_t token, 
                                      .token = token,
                                      .word = {(uint64_t)getpid(), region->in_doubt, member->highest_epoch}});
     region->member_fd = member->fd;
-    if (status == MM_OK) status = mm_thread_start(&member->thread, member_main, member, "member");
+    if (status == MM_OK)
+        status = mm_thread_start(&member->thread, member_main, member, MM_THREAD_PROMPT, "member");
     if (status == MM_OK)
         *out = member;
     else

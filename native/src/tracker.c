@@ -95,33 +95,34 @@ int mm_tracker_arm(mm_tracker *tracker, void *address, uint64_t size, mm_run_fn 
 
 int mm_tracker_open(mm_tracker *tracker) {
     memset(tracker, 0, sizeof *tracker);
-    tracker->pagemap_fd = tracker->wake_fd = -1;
+    tracker->pagemap_fd = tracker->stop_fd = -1;
     tracker->uffd = mm_kernel_userfaultfd();
     if (tracker->uffd < 0) return tracker->uffd;
     tracker->pagemap_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-    tracker->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    tracker->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     tracker->runs = calloc(RUNS_PER_CALL, sizeof *tracker->runs);
     int status = MM_OK;
-    if (tracker->pagemap_fd < 0 || tracker->wake_fd < 0 || !tracker->runs)
+    if (tracker->pagemap_fd < 0 || tracker->stop_fd < 0 || !tracker->runs)
         status = mm_fail_errno("opening /proc/self/pagemap to track writes");
     pthread_mutex_init(&tracker->scan_lock, NULL);
     pthread_mutex_init(&tracker->aside_lock, NULL);
-    if (status == MM_OK) status = mm_tracker_start_sweeper(tracker);
+    if (status == MM_OK) status = mm_tracker_start_acknowledger(tracker);
     if (status != MM_OK) mm_tracker_forked(tracker);
     return status;
 }
 
 void mm_tracker_forked(mm_tracker *tracker) {
-    int fds[] = {tracker->uffd, tracker->pagemap_fd, tracker->wake_fd};
+    int fds[] = {tracker->uffd, tracker->pagemap_fd, tracker->stop_fd};
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] >= 0) close(fds[i]);
-    tracker->uffd = tracker->pagemap_fd = tracker->wake_fd = -1;
+    tracker->uffd = tracker->pagemap_fd = tracker->stop_fd = -1;
     free(tracker->runs);
     tracker->runs = NULL;
 }
 
 void mm_tracker_close(mm_tracker *tracker) {
-    mm_tracker_stop_sweeper(tracker);
+    mm_tracker_stop_acknowledger(tracker);
+    mm_tracker_sweep(tracker);
     mm_tracker_forked(tracker);
     pthread_mutex_destroy(&tracker->scan_lock);
     pthread_mutex_destroy(&tracker->aside_lock);

@@ -18,10 +18,10 @@ typedef struct mm_tracker {
     struct page_region *runs; /* room for one answer of the kernel; allocated here, not in the pause */
     /* One scan at a time uses `runs`: the pause, arming and peeking come from several threads. */
     pthread_mutex_t scan_lock;
-    /* Moving a mapping aside raises an event that somebody else must read, and dropping what was moved takes
-     * long: this thread does both. */
-    pthread_t sweeper;
-    int wake_fd;
+    /* Moving a mapping aside raises an event that another thread must read: this one. What was moved is
+     * dropped later. */
+    pthread_t acknowledger;
+    int stop_fd;
     pthread_mutex_t aside_lock;
     struct mm_aside *asides;
     int stopping;
@@ -49,7 +49,7 @@ int mm_tracker_private(mm_tracker *, void *address, uint64_t size, mm_run_fn, vo
 /* Moves the mapping away in constant time, so that the range can be mapped anew at once.
  * MM_E_UNSUPPORTED: map over it instead. */
 int mm_tracker_set_aside(mm_tracker *, void *address, uint64_t size, uint64_t alignment);
-/* Drops, in the background, what was moved away: once the application runs again. */
+/* Drops what was moved away. Takes long: for a background thread, once the application runs again. */
 void mm_tracker_sweep(mm_tracker *);
 
 #endif

@@ -1,5 +1,6 @@
-/* Mappings that a restore moved aside: their move is acknowledged, and they are dropped, behind the
- * application's back. Dropping a GiB of private pages takes 60 ms; moving it takes 0.1. */
+/* Mappings that a restore moved aside. Moving a GiB takes 0.1 ms, but somebody has to acknowledge it while
+ * the mover waits: a thread that does nothing else. Dropping it takes 60 ms, and is done when there is time.
+ */
 #include "error.h"
 #include "kernel.h"
 #include "thread.h"
@@ -32,13 +33,12 @@ static mm_aside *take_asides(mm_tracker *tracker) {
     return list;
 }
 
-static void sweep(mm_tracker *tracker) {
+void mm_tracker_sweep(mm_tracker *tracker) {
     for (mm_aside *aside = take_asides(tracker); aside;) {
         /* Each address once: what is given back may at once be another mapping's. */
         for (uint64_t at = 0; at < aside->reserved_size; at += SWEEP_STEP_BYTES) {
             uint64_t left = aside->reserved_size - at;
             munmap(aside->reserved + at, left < SWEEP_STEP_BYTES ? left : SWEEP_STEP_BYTES);
-            acknowledge_moves(tracker); /* another restore does not wait for this one's waste */
         }
         mm_aside *done = aside;
         aside = aside->next;
@@ -46,35 +46,27 @@ static void sweep(mm_tracker *tracker) {
     }
 }
 
-static void *sweeper_main(void *argument) {
+static void *acknowledger_main(void *argument) {
     mm_tracker *tracker = argument;
     while (!__atomic_load_n(&tracker->stopping, __ATOMIC_ACQUIRE)) {
-        struct pollfd wait[2] = {{tracker->uffd, POLLIN, 0}, {tracker->wake_fd, POLLIN, 0}};
+        struct pollfd wait[2] = {{tracker->uffd, POLLIN, 0}, {tracker->stop_fd, POLLIN, 0}};
         if (poll(wait, 2, -1) < 0 && errno != EINTR) break;
-        uint64_t wakes;
-        ssize_t woken = read(tracker->wake_fd, &wakes, sizeof wakes);
-        if (woken < 0 && errno != EAGAIN) break;
         acknowledge_moves(tracker);
-        if (woken > 0) sweep(tracker); /* not on a move: its restore is still under way */
     }
-    sweep(tracker);
     return NULL;
 }
 
-int mm_tracker_start_sweeper(mm_tracker *tracker) {
-    return mm_thread_start(&tracker->sweeper, sweeper_main, tracker, "sweeper");
+int mm_tracker_start_acknowledger(mm_tracker *tracker) {
+    return mm_thread_start(&tracker->acknowledger, acknowledger_main, tracker, MM_THREAD_PROMPT,
+                           "acknowledger");
 }
 
-void mm_tracker_sweep(mm_tracker *tracker) {
+void mm_tracker_stop_acknowledger(mm_tracker *tracker) {
     uint64_t one = 1;
-    ssize_t put = write(tracker->wake_fd, &one, sizeof one);
-    MM_ASSERT(put == (ssize_t)sizeof one || errno == EAGAIN); /* EAGAIN: it is awake already */
-}
-
-void mm_tracker_stop_sweeper(mm_tracker *tracker) {
     __atomic_store_n(&tracker->stopping, 1, __ATOMIC_RELEASE);
-    mm_tracker_sweep(tracker);
-    pthread_join(tracker->sweeper, NULL);
+    ssize_t put = write(tracker->stop_fd, &one, sizeof one);
+    MM_ASSERT(put == (ssize_t)sizeof one);
+    pthread_join(tracker->acknowledger, NULL);
 }
 
 int mm_tracker_set_aside(mm_tracker *tracker, void *address, uint64_t size, uint64_t alignment) {
