@@ -26,6 +26,7 @@ def hunt(pool: Path, checkpoints: int = 40) -> None:
             value = value % 200 + 1
             with region.guard:
                 shown[FIRST] = value
+                sum(range(300))  # most of the time half is done, so that a cut there is likely
                 shown[SECOND] = value
 
     writers = threading.Thread(target=update)
