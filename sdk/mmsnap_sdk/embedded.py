@@ -25,6 +25,7 @@ class EmbeddedBackend:
 
     def __init__(self, region: Region) -> None:
         self.region = region
+        self._last_shown: tuple[CheckpointRecord, Checkpoint] | None = None
         self.restored = self.head()
         self._listener: Listener | None = None
         self._turn = threading.Lock()
@@ -130,6 +131,13 @@ class EmbeddedBackend:
             flusher.shutdown(wait=False)
 
     def _shown(self, record: CheckpointRecord) -> Checkpoint:
+        # The engine gives the same record for the same checkpoint; a restore asks for it thrice.
+        shown = self._last_shown
+        if shown is None or shown[0] is not record:
+            shown = self._last_shown = (record, self._made_of(record))
+        return shown[1]
+
+    def _made_of(self, record: CheckpointRecord) -> Checkpoint:
         seconds, rest_ns = divmod(record.created_ns, 10**9)
         created = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest_ns // 1000)
         return Checkpoint(
