@@ -29,11 +29,6 @@ static void prefault(mm_region *region) {
     }
 }
 
-static void remove_leftovers(mm_region *region) {
-    while (region->leftover_count)
-        mm_delta_remove(region->folder_fd, region->leftovers[--region->leftover_count]);
-}
-
 /* Each is tried; a failure (no room for undo, a reader on the base) leaves it for the next time, and the
  * checkpoint that can not go on because of it says so. */
 static void keep_up(mm_region *region) {
@@ -42,7 +37,7 @@ static void keep_up(mm_region *region) {
         int applied = mm_region_move_base(region) == MM_OK;
         if (applied) mm_region_tidy(region);
         mm_region_arm(region);
-        remove_leftovers(region);
+        mm_region_remove_leftovers(region);
         pthread_mutex_lock(&region->history_lock);
         mm_journal_compact(&region->journal, region->folder_fd, &region->history);
         pthread_mutex_unlock(&region->history_lock);

@@ -50,6 +50,11 @@ static int leave_for_later(mm_region *region, uint64_t id) {
     return MM_OK;
 }
 
+void mm_region_remove_leftovers(mm_region *region) {
+    while (region->leftover_count)
+        mm_delta_remove(region->folder_fd, region->leftovers[--region->leftover_count]);
+}
+
 static int settle_delta(mm_region *region, const mm_open_options *options, uint64_t id) {
     mm_delta delta;
     int committed = 0;
@@ -113,6 +118,10 @@ int mm_region_recover(mm_region *region, const mm_open_options *options) {
     if (status == MM_OK) status = settle_folder(region, options);
     if (status == MM_OK) status = choose_head(region, options->head_epoch);
     if (status == MM_OK) status = mm_region_move_base(region);
+    if (status == MM_E_FULL && region->leftover_count) {
+        mm_region_remove_leftovers(region); /* it is their room that is missing */
+        status = mm_region_move_base(region);
+    }
     /* A reader, or no room: what is not applied is laid over instead. Who could not open a region of a full
      * pool could not delete anything from it either. */
     if (status == MM_E_AGAIN || status == MM_E_FULL) status = MM_OK;

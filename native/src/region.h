@@ -99,6 +99,7 @@ int mm_region_make_root(mm_region *);
 
 /* recovery.c: from what a dead owner left to a history and a base at rest. */
 int mm_region_recover(mm_region *, const mm_open_options *);
+void mm_region_remove_leftovers(mm_region *);
 
 /* reader.c: a version of its own for a read-only open. */
 int mm_region_open_reader(mm_region *, const mm_open_options *);

@@ -12,13 +12,18 @@
 
 /* ---- a medium that is full when the test says so ------------------------------------ */
 
+static int room_is_of_leftovers; /* full while the delta of this number is there */
+static const char *full_pool;
 static int is_full; /* no file gets a block more */
 static int fail_frame; /* the how-manieth frame from now on finds no room; 0: none */
 
 int __wrap_posix_fallocate(int fd, off_t offset, off_t size);
 int __real_posix_fallocate(int fd, off_t offset, off_t size);
 int __wrap_posix_fallocate(int fd, off_t offset, off_t size) {
-    return is_full ? ENOSPC : __real_posix_fallocate(fd, offset, size);
+    char name[32];
+    mm_delta_name((uint64_t)room_is_of_leftovers, name);
+    int is_occupied = room_is_of_leftovers && access(scratch_file(full_pool, name), F_OK) == 0;
+    return is_full || is_occupied ? ENOSPC : __real_posix_fallocate(fd, offset, size);
 }
 
 int __wrap_mm_journal_append(mm_journal *, mm_frame *, mm_history *, int durable);
@@ -193,6 +198,27 @@ static void test_opens_after_a_crash_on_a_full_pool(void) {
     shut_region(region);
 }
 
+/* What a dead owner left is removed when there is time, unless its room is needed to open. */
+static void test_the_room_of_leftovers_is_used(void) {
+    uint64_t epochs[2];
+    const char *pool = scratch_pool();
+    mm_region *region = with_one_to_apply(pool, epochs);
+    mm_delta leftover;
+    CHECK_OK(mm_delta_create(region->folder_fd, 99, 10, &leftover));
+    mm_delta_close(&leftover);
+    is_full = 1; /* closing can not apply */
+    shut_region(region);
+    is_full = 0;
+    full_pool = pool;
+    room_is_of_leftovers = 99;
+    mm_usage usage;
+    CHECK_OK(mm_region_open(pool, "r", &(mm_open_options){.size_max_bytes = REGION_BYTES}, &region));
+    CHECK_OK(mm_region_usage(region, &usage));
+    CHECK(usage.pending_apply_count == 0 && shows(region, 2));
+    room_is_of_leftovers = 0;
+    shut_region(region);
+}
+
 static void test_restore_on_a_full_pool_is_whole_or_refused(void) {
     for (int applied = 0; applied < 2; applied++) {
         uint64_t epochs[2];
@@ -272,6 +298,7 @@ int main(void) {
     test_arrival_that_could_not_be_told();
     test_moves_that_fail_leave_no_files_behind();
     test_opens_after_a_crash_on_a_full_pool();
+    test_the_room_of_leftovers_is_used();
     test_restore_on_a_full_pool_is_whole_or_refused();
     test_restore_whose_journal_finds_no_room();
     test_delete_on_a_full_pool_says_what_is_so();
