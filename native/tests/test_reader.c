@@ -130,6 +130,7 @@ static void test_durable_behind_a_reader_is_so_with_all_it_stands_on(void) {
         keep(writer, 1);
         CHECK_OK(mm_region_settle(writer));
         mm_region *reader = open_region(pool, MM_MODE_READ_ONLY, MM_EPOCH_HEAD);
+        mm_keeper_stop(writer); /* what is persisted is what the calls below persist */
         writer->medium = writer->journal.medium = &lasting;
         persisted_count = 0;
         uint64_t captured = keep(writer, 2);
