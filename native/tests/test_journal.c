@@ -1,35 +1,12 @@
 /* The fear: a journal that loses a checkpoint it vouched for, or vouches for one it never had. */
 #include "check.h"
-#include "journal.h"
-#include "scratch.h"
+#include "images.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define FRAMES 6
-#define BYTES_MAX (4u << 20)
 
-static const char *folder;
-static int folder_fd;
-static const mm_medium *medium;
-static const char *const names[2] = {"journal", "journal.copy"};
-
-/* ---- replaced calls -------------------------------------------------------------- */
-
-static int fail_rename, fail_write; /* the how-manieth call from now on fails; 0: none */
-
-int __real_renameat(int from_fd, const char *from, int to_fd, const char *to);
-int __wrap_renameat(int from_fd, const char *from, int to_fd, const char *to);
-int __wrap_renameat(int from_fd, const char *from, int to_fd, const char *to) {
-    if (fail_rename && --fail_rename == 0) {
-        errno = EIO;
-        return -1;
-    }
-    return __real_renameat(from_fd, from, to_fd, to);
-}
+static int fail_write; /* the how-manieth write from now on fails; 0: none */
 
 int __real_mm_file_write(int fd, const void *bytes, size_t size, uint64_t offset);
 int __wrap_mm_file_write(int fd, const void *bytes, size_t size, uint64_t offset);
@@ -41,59 +18,6 @@ int __wrap_mm_file_write(int fd, const void *bytes, size_t size, uint64_t offset
     return __real_mm_file_write(fd, bytes, size, offset);
 }
 
-/* ---- a journal, its bytes, and its frames' ends ------------------------------------ */
-
-typedef struct image {
-    uint8_t bytes[BYTES_MAX];
-    size_t size;
-} image;
-
-static image original[2], damaged;
-
-static void load(int copy, image *out) {
-    int fd = openat(folder_fd, names[copy], O_RDONLY | O_CLOEXEC);
-    CHECK(fd >= 0);
-    ssize_t got = read(fd, out->bytes, sizeof out->bytes);
-    CHECK(got >= 0 && (size_t)got < sizeof out->bytes);
-    out->size = (size_t)got;
-    close(fd);
-}
-
-static void store(int copy, const image *in) {
-    int fd = openat(folder_fd, names[copy], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    CHECK(fd >= 0 && write(fd, in->bytes, in->size) == (ssize_t)in->size);
-    close(fd);
-}
-
-static void new_folder(void) {
-    folder = scratch_pool();
-    folder_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    CHECK(folder_fd >= 0);
-    CHECK_OK(mm_medium_choose(folder_fd, folder, MM_MEDIUM_AUTO, &medium));
-}
-
-static int read_journal(int writable, mm_history *history) {
-    mm_journal journal;
-    CHECK_OK(mm_history_init(history));
-    int status = mm_journal_open(folder_fd, writable, medium, &journal, history);
-    if (status == MM_OK) mm_journal_close(&journal);
-    return status;
-}
-
-static void append_checkpoint(mm_journal *journal, mm_history *history, uint64_t epoch) {
-    mm_frame frame = {0};
-    mm_node node = {.info = {.epoch = epoch, .meta_size = (uint32_t)(epoch * 3 % 40)},
-                    .delta_id = epoch,
-                    .from = epoch - 1,
-                    .live = 1};
-    snprintf(node.info.name, sizeof node.info.name, "c%d", (int)epoch);
-    memset(node.info.meta, (int)epoch, node.info.meta_size);
-    mm_frame_node(&frame, &node);
-    mm_frame_epoch(&frame, MM_ENTRY_HEAD, epoch);
-    CHECK_OK(mm_journal_append(journal, &frame, history, 1));
-}
-
-/* FRAMES frames of a checkpoint each, in both copies; their images are kept. */
 static void make_journal(size_t ends[FRAMES + 1]) {
     mm_history history;
     mm_journal journal;
@@ -111,52 +35,11 @@ static void make_journal(size_t ends[FRAMES + 1]) {
     CHECK(original[0].size == ends[FRAMES] && original[1].size == ends[FRAMES]);
 }
 
-static void restore_images(void) {
-    for (int copy = 0; copy < 2; copy++) store(copy, &original[copy]);
-}
-
-/* The history tells exactly the first `frames` checkpoints. */
-static void check_history(const mm_history *history, uint64_t frames) {
-    CHECK(history->head == frames);
-    CHECK(history->count == frames + 1);
-    for (uint64_t epoch = 1; epoch <= frames; epoch++) {
-        const mm_node *node = mm_history_find(history, epoch);
-        CHECK(node && node->delta_id == epoch && node->from == epoch - 1 && node->live);
-        CHECK(node->info.meta_size == epoch * 3 % 40);
-        for (uint32_t i = 0; i < node->info.meta_size; i++) CHECK(node->info.meta[i] == epoch);
-    }
-}
-
-static void expect(int writable, uint64_t frames) {
-    mm_history history;
-    CHECK_OK(read_journal(writable, &history));
-    check_history(&history, frames);
-    mm_history_free(&history);
-}
-
-static void expect_healed(uint64_t frames) {
-    expect(1, frames);
-    load(0, &damaged);
-    size_t size = damaged.size;
-    load(1, &damaged);
-    CHECK(size == damaged.size);
-    for (int without = 0; without < 2; without++) { /* each copy alone now tells everything */
-        image kept;
-        load(without, &kept);
-        damaged.size = 0;
-        store(without, &damaged);
-        expect(0, frames);
-        store(without, &kept);
-    }
-}
-
 static uint64_t whole_frames(const size_t ends[FRAMES + 1], size_t size) {
     uint64_t frames = 0;
     while (frames < FRAMES && ends[frames + 1] <= size) frames++;
     return frames;
 }
-
-/* ---- tests --------------------------------------------------------------------------- */
 
 static void test_one_copy_torn_at_every_byte_loses_nothing(void) {
     size_t ends[FRAMES + 1];
@@ -333,96 +216,6 @@ static void test_entries_that_do_not_fit_are_refused(void) {
     expect_status(MM_E_CORRUPT);
 }
 
-/* ---- compaction -------------------------------------------------------------------------- */
-
-/* A journal of more than a megabyte that tells the same two checkpoints again and again. */
-static void grow_journal(mm_journal *journal, mm_history *history) {
-    CHECK_OK(mm_history_init(history));
-    CHECK_OK(mm_journal_open(folder_fd, 1, medium, journal, history));
-    while (journal->size_bytes <= (1u << 20) + 4096) {
-        append_checkpoint(journal, history, 1);
-        append_checkpoint(journal, history, 2);
-    }
-}
-
-static void test_compaction_tells_the_same_in_less(void) {
-    mm_history history;
-    mm_journal journal;
-    new_folder();
-    grow_journal(&journal, &history);
-    CHECK_OK(mm_journal_compact(&journal, folder_fd, &history));
-    CHECK(journal.size_bytes < 4096);
-    check_history(&history, 2);
-    append_checkpoint(&journal, &history, 3);
-    mm_journal_close(&journal);
-    mm_history_free(&history);
-    expect_healed(3);
-}
-
-static void test_compaction_cut_short_between_the_renames(void) {
-    static image compacted;
-    mm_history history;
-    mm_journal journal;
-    new_folder();
-    grow_journal(&journal, &history);
-    for (int copy = 0; copy < 2; copy++) load(copy, &original[copy]);
-    CHECK_OK(mm_journal_compact(&journal, folder_fd, &history));
-    mm_journal_close(&journal);
-    mm_history_free(&history);
-    load(0, &compacted);
-    for (int renamed = 0; renamed < 2; renamed++) {
-        restore_images();
-        store(renamed, &compacted);
-        expect(0, 2);
-        expect_healed(2);
-    }
-}
-
-static void test_what_follows_a_failed_compaction_is_kept(void) {
-    for (int which = 1; which <= 2; which++) {
-        mm_history history;
-        mm_journal journal;
-        new_folder();
-        grow_journal(&journal, &history);
-        fail_rename = which;
-        CHECK(mm_journal_compact(&journal, folder_fd, &history) != MM_OK);
-        fail_rename = 0;
-        for (uint64_t epoch = 3; epoch <= 5; epoch++) append_checkpoint(&journal, &history, epoch);
-        mm_journal_close(&journal);
-        mm_history_free(&history);
-        expect(0, 5);
-        expect_healed(5);
-    }
-}
-
-/* Days of checkpoints every second: what a compacted journal tells must still be readable. */
-static void test_compaction_of_a_very_long_history(void) {
-    enum { MANY = 40000 };
-    mm_history history, read_back;
-    mm_journal journal;
-    new_folder();
-    CHECK_OK(mm_history_init(&history));
-    CHECK_OK(mm_journal_open(folder_fd, 1, medium, &journal, &history));
-    for (uint64_t epoch = 1; epoch <= MANY; epoch++) {
-        mm_node node = {.info = {.epoch = epoch, .meta_size = MM_META_MAX},
-                        .delta_id = epoch,
-                        .from = epoch + 1,
-                        .live = 1};
-        CHECK_OK(mm_history_put(&history, &node));
-    }
-    history.head = history.base = MANY;
-    journal.size_bytes = UINT64_MAX; /* as if it had told all that many times over */
-    CHECK_OK(mm_journal_compact(&journal, folder_fd, &history));
-    append_checkpoint(&journal, &history, MANY + 1);
-    mm_journal_close(&journal);
-    CHECK_OK(read_journal(1, &read_back));
-    CHECK(read_back.count == history.count && read_back.head == MANY + 1 && read_back.base == MANY);
-    CHECK(read_back.highest_epoch == MANY + 1);
-    CHECK(mm_history_find(&read_back, MANY / 2)->delta_id == MANY / 2);
-    mm_history_free(&history);
-    mm_history_free(&read_back);
-}
-
 int main(void) {
     test_one_copy_torn_at_every_byte_loses_nothing();
     test_both_copies_torn_tell_the_frames_before();
@@ -434,9 +227,5 @@ int main(void) {
     test_append_that_fails_never_happened();
     test_entries_of_a_newer_version_are_refused();
     test_entries_that_do_not_fit_are_refused();
-    test_compaction_tells_the_same_in_less();
-    test_compaction_cut_short_between_the_renames();
-    test_what_follows_a_failed_compaction_is_kept();
-    test_compaction_of_a_very_long_history();
     return 0;
 }
