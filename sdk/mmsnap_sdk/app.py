@@ -314,7 +314,8 @@ class App:
     def close(self, checkpoint: bool | None = None) -> None:
         """Ends it: automatic checkpoints, the membership, the lock on the region.
 
-        Views stay readable, but are private memory from now on that is not kept. A second call
+        Views stay usable, but what is written to them is not kept, and pages never written may
+        change when the region's next owner applies its checkpoints. A second call
         does nothing.
 
         Args:
