@@ -242,16 +242,7 @@ class Region:
 
     def find(self, name: str = "latest") -> CheckpointRecord:
         """The checkpoint of a name, of "latest" (the head) or of "@EPOCH"; else NotFoundError."""
-        if name == "latest":
-            found = self.head
-        else:
-            is_epoch = name.startswith("@") and name[1:].isdecimal()
-            matching = (
-                record
-                for record in self.checkpoints()
-                if record.name == name or (is_epoch and record.epoch == int(name[1:]))
-            )
-            found = next(matching, None)
+        found = self.head if name == "latest" else self._named(name)
         if found is None:
             raise NotFoundError(
                 f"region {self.name} has no checkpoint {name}",
@@ -259,6 +250,15 @@ class Region:
                 hint=f"`mmsnap checkpoint list --pool {self.pool} --region {self.name}` lists them",
             )
         return found
+
+    def _named(self, name: str) -> CheckpointRecord | None:
+        is_epoch = name.startswith("@") and name[1:].isdecimal()
+        matching = (
+            record
+            for record in self.checkpoints()
+            if record.name == name or (is_epoch and record.epoch == int(name[1:]))
+        )
+        return next(matching, None)
 
     def delete(self, epoch: int) -> None:
         """Forgets a checkpoint and frees what nothing else needs. ValueError for the head."""

@@ -5,8 +5,10 @@
 #include "thread.h"
 
 #include <sys/mman.h>
+#include <time.h>
 
 #define PREFAULT_STEP_BYTES (16u << 20)
+#define FIRST_ACCESS_NS 500000
 
 static int is_stopping(mm_keeper *keeper) {
     pthread_mutex_lock(&keeper->lock);
@@ -21,6 +23,8 @@ static int is_stopping(mm_keeper *keeper) {
  */
 static void prefault(mm_region *region) {
     uint64_t at = region->armed;
+    /* Newly mapped: whoever opened or restored it looks at it now, and faults wait for this thread's. */
+    if (at == 0) nanosleep(&(struct timespec){0, FIRST_ACCESS_NS}, NULL);
     for (; !region->medium->durable && at < region->extent; at += PREFAULT_STEP_BYTES) {
         uint64_t left = region->extent - at;
         if (region->armed > at || is_stopping(&region->keeper)) return;

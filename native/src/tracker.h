@@ -21,6 +21,7 @@ typedef struct mm_tracker {
     /* Moving a mapping aside raises an event that another thread must read: this one. What was moved is
      * dropped later. */
     pthread_t acknowledger;
+    int acknowledger_processor; /* the only one it may run on; -1: any */
     int stop_fd;
     pthread_mutex_t aside_lock;
     struct mm_aside *asides;
