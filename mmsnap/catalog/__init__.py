@@ -7,6 +7,7 @@ checkpoints of embedded pools, are mmsnap.memory's.
 
 from mmsnap.catalog.catalog import Catalog, name_taken
 from mmsnap.catalog.records import (
+    EngineKind,
     GroupCheckpoint,
     GroupRecord,
     MemberFigures,
@@ -17,6 +18,7 @@ from mmsnap.catalog.records import (
 
 __all__ = [
     "Catalog",
+    "EngineKind",
     "GroupCheckpoint",
     "GroupRecord",
     "MemberFigures",

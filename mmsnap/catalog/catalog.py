@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mmsnap.catalog.records import (
+    EngineKind,
     GroupCheckpoint,
     GroupRecord,
     MemberFigures,
@@ -78,8 +79,18 @@ class Catalog:
             self._fence(group, operation_epoch)
             self._require(group, target)
             self._sql.execute(
-                "UPDATE groups SET head_epoch = ?, restore_epoch = ? WHERE name = ?",
+                "UPDATE groups SET head_epoch = ?, restore_epoch = ?, pending_epoch = 0 "
+                "WHERE name = ?",
                 (target, operation_epoch, group),
+            )
+
+    def set_pending(self, group: str, target: int) -> None:
+        """Restore checkpoint `target` when its programs have been started; 0: not any more."""
+        with self._transaction():
+            if target:
+                self._require(group, target)
+            self._sql.execute(
+                "UPDATE groups SET pending_epoch = ? WHERE name = ?", (target, group)
             )
 
     # ---- members ----
@@ -91,18 +102,20 @@ class Catalog:
             (group, group),
         )
         return [
-            MemberRecord(of, name, OnLoss(on_loss), MemberState(state), size_bytes, lost_epoch)
-            for of, name, on_loss, state, size_bytes, lost_epoch in rows
+            MemberRecord(
+                of, name, OnLoss(on_loss), MemberState(state), size, lost_epoch, EngineKind(engine)
+            )
+            for of, name, on_loss, state, size, lost_epoch, engine in rows
         ]
 
     def put_member(self, member: MemberRecord) -> None:
         """Add a member or change it; makes the group if it is the first."""
         with self._transaction():
             self._sql.execute(
-                "INSERT INTO groups VALUES (?, NULL, 1, 0) ON CONFLICT DO NOTHING", (member.group,)
+                "INSERT INTO groups VALUES (?, NULL, 1, 0, 0) ON CONFLICT DO NOTHING", (member.group,)
             )
             self._sql.execute(
-                "INSERT OR REPLACE INTO members VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO members VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (
                     member.group,
                     member.name,
@@ -110,6 +123,7 @@ class Catalog:
                     member.state.value,
                     member.size_bytes,
                     member.lost_epoch,
+                    member.engine.value,
                 ),
             )
 
@@ -263,7 +277,7 @@ class Catalog:
         except sqlite3.IntegrityError as error:
             raise name_taken(checkpoint.group, checkpoint.name) from error
         self._sql.executemany(
-            "INSERT INTO figures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO figures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [
                 (
                     checkpoint.group,
@@ -275,6 +289,10 @@ class Catalog:
                     figures.skew_ns,
                     figures.bytes_written,
                     figures.crash_only,
+                    figures.engine.value,
+                    figures.freeze_ns,
+                    figures.dump_ns,
+                    figures.thaw_ns,
                 )
                 for figures in checkpoint.members
             ],
@@ -297,6 +315,10 @@ def _figures(row: sqlite3.Row) -> MemberFigures:
         skew_ns=row["skew_ns"],
         bytes_written=row["bytes_written"],
         crash_only=bool(row["crash_only"]),
+        engine=EngineKind(row["engine"]),
+        freeze_ns=row["freeze_ns"],
+        dump_ns=row["dump_ns"],
+        thaw_ns=row["thaw_ns"],
     )
 
 

@@ -16,6 +16,13 @@ class OnLoss(StrEnum):
     FRESH = "fresh"  # it is dropped from the group
 
 
+class EngineKind(StrEnum):
+    """How a member's state is captured."""
+
+    MEMORY = "memory"  # it keeps it in mmsnap's memory
+    PROCESS = "process"  # it knows nothing of mmsnap, and is captured whole
+
+
 class MemberState(StrEnum):
     """What the catalog last heard of a member."""
 
@@ -33,12 +40,15 @@ class GroupRecord:
         next_epoch: the number that the next operation will get.
         restore_epoch: the operation that moved the head last, 0: none. A member that
             did not follow it has to.
+        pending_epoch: the checkpoint that is restored as soon as all its unmodified programs
+            have been started, 0: none.
     """
 
     name: str
     head_epoch: int | None
     next_epoch: int
     restore_epoch: int
+    pending_epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +67,7 @@ class MemberRecord:
     state: MemberState
     size_bytes: int
     lost_epoch: int = 0
+    engine: EngineKind = EngineKind.MEMORY
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +81,10 @@ class MemberFigures:
     skew_ns: int
     bytes_written: int
     crash_only: bool
+    engine: EngineKind = EngineKind.MEMORY
+    freeze_ns: int = 0
+    dump_ns: int = 0
+    thaw_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The tables of the catalog and their version.
 
 The version is the catalog's own; it rises when the tables change, not with the
-product. An older catalog would be brought up here; a newer one is refused.
+product. An older catalog is brought up here; a newer one is refused.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from typing import Final
 
 from mmsnap.errors import FormatVersionError
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 _TABLES: Final = """
 CREATE TABLE groups (
     name          TEXT PRIMARY KEY,
     head_epoch    INTEGER,
     next_epoch    INTEGER NOT NULL,
-    restore_epoch INTEGER NOT NULL
+    restore_epoch INTEGER NOT NULL,
+    pending_epoch INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE members (
     group_name TEXT NOT NULL REFERENCES groups (name),
@@ -28,6 +29,7 @@ CREATE TABLE members (
     state      TEXT NOT NULL,
     size_bytes INTEGER NOT NULL,
     lost_epoch INTEGER NOT NULL,
+    engine     TEXT NOT NULL DEFAULT 'memory',
     PRIMARY KEY (group_name, name)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE checkpoints (
@@ -53,9 +55,23 @@ CREATE TABLE figures (
     skew_ns       INTEGER NOT NULL,
     bytes_written INTEGER NOT NULL,
     crash_only    INTEGER NOT NULL,
+    engine        TEXT NOT NULL DEFAULT 'memory',
+    freeze_ns     INTEGER NOT NULL DEFAULT 0,
+    dump_ns       INTEGER NOT NULL DEFAULT 0,
+    thaw_ns       INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (group_name, epoch, member),
     FOREIGN KEY (group_name, epoch) REFERENCES checkpoints (group_name, epoch) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
+"""
+
+# What version 1 lacks: unmodified programs.
+_TO_VERSION_2: Final = """
+ALTER TABLE groups ADD COLUMN pending_epoch INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE members ADD COLUMN engine TEXT NOT NULL DEFAULT 'memory';
+ALTER TABLE figures ADD COLUMN engine TEXT NOT NULL DEFAULT 'memory';
+ALTER TABLE figures ADD COLUMN freeze_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE figures ADD COLUMN dump_ns INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE figures ADD COLUMN thaw_ns INTEGER NOT NULL DEFAULT 0;
 """
 
 
@@ -88,6 +104,8 @@ def _require_schema(connection: sqlite3.Connection, path: Path) -> None:
         connection.executescript(
             f"BEGIN IMMEDIATE;{_TABLES}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;"
         )
+    elif version == 1:
+        connection.executescript(f"BEGIN IMMEDIATE;{_TO_VERSION_2}PRAGMA user_version = 2;COMMIT;")
     elif version > SCHEMA_VERSION:
         raise FormatVersionError(
             f"the catalog {path} has version {version}, this mmsnap reads {SCHEMA_VERSION}",

@@ -48,8 +48,11 @@ class Checkpoints(Protocol):
     ) -> Checkpoint:
         """Takes one; returns when it has reached `wait`. `told` hears of each step."""
 
-    def restore(self, name: str) -> Checkpoint:
-        """Makes one the head."""
+    def restore(self, name: str) -> tuple[str, ...]:
+        """Makes one the head; returns the programs that have to be started before it happens."""
+
+    def check(self, name: str) -> None:
+        """Whether a restore would work: an error says why not."""
 
     def verify(self, name: str) -> None:
         """Reads everything one stands on; CorruptionError names what is damaged."""

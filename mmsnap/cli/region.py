@@ -60,10 +60,12 @@ class RegionCheckpoints:
             checkpoint_request(name, None, wait, None, max_pause, accept_partial=False)
         )
 
-    def restore(self, name: str) -> Checkpoint:
-        found = self._of_no_group(name)
-        self._backend.restore(found)
-        return found
+    def restore(self, name: str) -> tuple[str, ...]:
+        self._backend.restore(self._of_no_group(name))
+        return ()
+
+    def check(self, name: str) -> None:
+        self._region.verify(self._of_no_group(name).epoch)
 
     def verify(self, name: str) -> None:
         self._region.verify(self._region.find(name).epoch)

@@ -1,5 +1,8 @@
 """`mmsnap run`: start a program as a member of a group, and be it towards the outside.
 
+Here is what both engines share, and the short way for programs that attach by themselves; what
+an unmodified program runs under is `mmsnap.shim`.
+
 The program gets the service's address, its group and its name in the environment, where
 `mmsnap.attach()` finds them. Signals go to the program, its exit code comes back. What this
 module does not do is restart the program or watch over its checkpoints.
@@ -20,7 +23,7 @@ import typer
 
 from mmsnap.cli.exit_codes import ExitCode
 from mmsnap.cli.options import Address
-from mmsnap.errors import AgentUnavailableError, UnsupportedError
+from mmsnap.errors import AgentUnavailableError
 from mmsnap.rpc.addresses import default_address, socket_path
 
 _FORWARDED: Final = {
@@ -34,6 +37,14 @@ _FORWARDED: Final = {
 }
 _SENT_BY_KERNEL: Final = 0x80  # SI_KERNEL in siginfo.h
 _SIGNALLED: Final = 128  # shells add the signal's number to it
+
+
+class OnLoss(StrEnum):
+    """What happens to the group when an unmodified program is lost."""
+
+    FRESH = "fresh"
+    WAIT = "wait"
+    ROLLBACK = "rollback"
 
 
 class Engine(StrEnum):
@@ -59,30 +70,64 @@ def run(
         Engine,
         typer.Option(help="memory: the program calls mmsnap.attach(). process: any program."),
     ] = Engine.MEMORY,
+    files: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATH", help="A folder or file that belongs to its checkpoints; repeatable."
+        ),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="P", help="What it does around a cut: hazelcast, redis, generic, or FILE.toml."
+        ),
+    ] = None,
+    options: Annotated[
+        str,
+        typer.Option(
+            "--profile-options",
+            metavar="WORDS",
+            help="Of the profile, like 'url=http://127.0.0.1:5701 --nopause'.",
+        ),
+    ] = "",
+    on_loss: Annotated[
+        OnLoss, typer.Option(help="What becomes of the group when the program is lost.")
+    ] = OnLoss.FRESH,
     address: Address = None,
 ) -> None:
     """Start a program as a member of a group.
 
     The program calls mmsnap.attach(), which finds the service, the group and the member's name in
-    the environment. Signals are passed on to it, and mmsnap run ends with its exit code (128 + N
-    when signal N ended it).
+    the environment. With --engine process it may be any program: it is captured whole, with its
+    memory, processes, pipes and connections; this needs root. Its files are not, unless --files
+    names them. If a restore of its group is pending, it is restored rather than started.
+
+    Signals are passed on to it, and mmsnap run ends with its exit code (128 + N when signal N ended
+    it).
 
     \b
     Examples:
         mmsnap run --group shop --member a -- python worker.py &
         mmsnap run --group shop --member b -- python worker.py &
+        mmsnap run --engine process --group web --member a --files /srv/data -- nginx -g 'daemon off;' &
     """
-    if engine is Engine.PROCESS:
-        raise UnsupportedError(
-            "programs that know nothing of mmsnap can not be checkpointed yet",
-            subject=command[0],
-            hint="use mmsnap.attach() in the program and leave out --engine",
-        )
     # Absolute, for the program may change its folder before it attaches.
     socket_file = socket_path(address or default_address())
     found = f"unix://{socket_file}"
     _expect_listener(socket_file, found)
     membership = {"MMSNAP_ADDRESS": found, "MMSNAP_GROUP": group, "MMSNAP_MEMBER": member}
+    if engine is Engine.PROCESS:
+        from mmsnap.cli.run_program import run_program
+
+        sys.exit(
+            run_program(
+                tuple(command), os.environ | membership, on_loss.value, profile, options, files
+            )
+        )
+    if files or profile or options or on_loss is not OnLoss.FRESH:
+        raise typer.BadParameter(
+            "--files, --profile, --profile-options and --on-loss are for --engine process"
+        )
     sys.exit(_supervise(command, os.environ | membership))
 
 

@@ -44,8 +44,11 @@ class GroupCheckpoints:
             self.owner, name, wait=wait, max_pause=max_pause, progress=hear
         )
 
-    def restore(self, name: str) -> Checkpoint:
-        return self._client.restore(self.owner, name)
+    def restore(self, name: str) -> tuple[str, ...]:
+        return self._client.restore(self.owner, name).awaited
+
+    def check(self, name: str) -> None:
+        self._client.check_restore(self.owner, name)
 
     def verify(self, name: str) -> None:
         self._client.verify(self.owner, name)

@@ -10,13 +10,14 @@ from mmsnap.group.checkpoint import CheckpointOperation
 from mmsnap.group.effects import Cause, Decide, Effect, Expel, Failure, Figures, Finished, Send
 from mmsnap.group.messages import EMPTY_EPOCH
 from mmsnap.group.operation import Operation
-from mmsnap.group.restore import RestoreOperation
+from mmsnap.group.restore import CheckOperation, RestoreOperation
 
 __all__ = [
     "DEFAULT_BUDGETS",
     "EMPTY_EPOCH",
     "Budgets",
     "Cause",
+    "CheckOperation",
     "CheckpointOperation",
     "Decide",
     "Effect",

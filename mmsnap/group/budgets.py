@@ -36,6 +36,8 @@ class Budgets:
     cut_ns: int = 10 * SECOND_NS
     # The members run on; only the completion of their logs is awaited.
     seal_ns: int = 30 * SECOND_NS
+    # Everything that a restore stands on is read, while the program runs.
+    check_ns: int = 60 * SECOND_NS
     # Undo deltas are laid over the base and tracking is armed, all held.
     restore_ns: int = 30 * SECOND_NS
 

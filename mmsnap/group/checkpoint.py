@@ -107,6 +107,9 @@ class CheckpointOperation(Operation):
                 pages=sealed.pages,
                 size_bytes=sealed.size_bytes,
                 crash_only=sealed.crash_only,
+                freeze_ns=sealed.freeze_ns,
+                dump_ns=sealed.dump_ns,
+                thaw_ns=sealed.thaw_ns,
             )
             for member, sealed in self._sealed.items()
         }
@@ -119,7 +122,7 @@ def _orders(
     if max_pause_ns:
         update_timeout_ns = min(update_timeout_ns, max_pause_ns)
     return {
-        Kind.BEGIN: Begin(epoch, name, automatic, budgets.hooks_ns),
+        Kind.BEGIN: Begin(epoch, name, automatic, budgets.hooks_ns, max_pause_ns),
         Kind.QUIESCE: Quiesce(epoch, budgets.lease_ns, update_timeout_ns),
         Kind.CUT: Cut(epoch, budgets.lease_ns, max_pause_ns),
         Kind.RENEW: Renew(epoch, budgets.lease_ns),

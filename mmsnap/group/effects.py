@@ -46,6 +46,9 @@ class Figures:
     pages: int
     size_bytes: int
     crash_only: bool
+    freeze_ns: int = 0
+    dump_ns: int = 0
+    thaw_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,7 @@ class Kind(IntEnum):
     DELETE = 9
     RENEW = 10
     PIN = 11
+    CHECK = 12
     HELLO = 33
     READY = 34
     HELD = 35
@@ -57,6 +58,7 @@ class Begin:
     name: str
     automatic: bool
     hook_budget_ns: int
+    max_pause_ns: int = 0  # 0: no budget; who knows to need more says so now
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,17 @@ class Restore:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """Say Done if a restore of epoch `target` would work here, Failed if not; nothing changes.
+
+    Only unmodified programs are asked: their restore ends what runs before it makes anything new.
+    """
+
+    epoch: int
+    target: int
+
+
+@dataclass(frozen=True, slots=True)
 class Delete:
     """Forget the checkpoint of epoch `target`."""
 
@@ -130,7 +143,20 @@ class Pin:
     pinned: bool
 
 
-Order = Welcome | Begin | Quiesce | Cut | Resume | Commit | Abort | Restore | Delete | Renew | Pin
+Order = (
+    Welcome
+    | Begin
+    | Quiesce
+    | Cut
+    | Resume
+    | Commit
+    | Abort
+    | Restore
+    | Check
+    | Delete
+    | Renew
+    | Pin
+)
 
 # ---- member to service ------------------------------------------------------
 
@@ -181,6 +207,10 @@ class Sealed:
     size_bytes: int
     crash_only: bool
     hook_ns: int
+    # Of the pause of an unmodified program: until it stood still, CRIU's part, until it ran again.
+    freeze_ns: int = 0
+    dump_ns: int = 0
+    thaw_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ class Step:
     answer: type[EpochReport]
     budget_ns: int
     held: bool  # members stand still during it, and need their leases renewed
+    only: frozenset[str] | None = None  # who is asked; None: everybody
 
 
 class Operation(ABC):
@@ -158,12 +159,19 @@ class Operation(ABC):
             self._quiesced_ns = now_ns
         elif step.order is Kind.RESUME:
             self._resumed_ns = now_ns
-        self._awaited = set(self._present)
+        asked = self._asked(step)
+        self._awaited = set(asked)
         self._deadline_ns = now_ns + step.budget_ns
         if step.held and self.max_pause_ns and self._quiesced_ns is not None:
             self._deadline_ns = min(self._deadline_ns, self._quiesced_ns + self.max_pause_ns)
         self._renew_ns = now_ns + self._budgets.lease_ns // 2 if step.held else None
-        return [Send(step.order, self._everybody())]
+        return [Send(step.order, asked)]
+
+    def _asked(self, step: Step) -> tuple[str, ...]:
+        everybody = self._everybody()
+        if step.only is None:
+            return everybody
+        return tuple(member for member in everybody if member in step.only)
 
     def _when_answered(self, now_ns: int) -> list[Effect]:
         """Go on when nobody is awaited any more."""

@@ -6,6 +6,7 @@ it Python's types and errors. It knows neither arrays nor state (the SDK does), 
 """
 
 from mmsnap.memory._gate import Guard
+from mmsnap.memory.checksum import crc32c
 from mmsnap.memory.membership import MemberEvent, Membership
 from mmsnap.memory.probe import Features, probe
 from mmsnap.memory.records import CheckpointRecord, RegionUsage
@@ -19,6 +20,7 @@ __all__ = [
     "Membership",
     "Region",
     "RegionUsage",
+    "crc32c",
     "probe",
     "regions",
 ]

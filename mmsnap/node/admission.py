@@ -10,7 +10,14 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 
-from mmsnap.catalog import GroupCheckpoint, GroupRecord, MemberRecord, MemberState, OnLoss
+from mmsnap.catalog import (
+    EngineKind,
+    GroupCheckpoint,
+    GroupRecord,
+    MemberRecord,
+    MemberState,
+    OnLoss,
+)
 from mmsnap.errors import MmsnapError, NotFoundError
 from mmsnap.group.messages import Abort, Commit, Hello, Welcome
 from mmsnap.node.live_group import LiveGroup
@@ -30,6 +37,7 @@ class Application:
     on_loss: OnLoss
     resuming: bool
     followed_restore_epoch: int
+    engine: EngineKind = EngineKind.MEMORY
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +48,7 @@ class Admission:
     head: GroupCheckpoint | None
     restore_epoch: int
     committed_epochs: list[int]
+    restore_pending: bool = False
 
 
 async def attach(group: LiveGroup, application: Application) -> Admission:
@@ -67,7 +76,9 @@ async def greet(group: LiveGroup, seat: Seat, hello: Hello, pid: int) -> None:
     await ledger.ask(
         ledger.catalog.put_member, replace(seat.member, state=MemberState.ATTACHED, lost_epoch=0)
     )
-    if seat.behind and not await _catch_up(group, seat):
+    if seat.behind and seat.member.engine is EngineKind.PROCESS:
+        await _owe_restore(group)
+    elif seat.behind and not await _catch_up(group, seat):
         return
     seat.behind = False
     seat.standing = Standing.SEATED
@@ -86,6 +97,7 @@ async def _admit(group: LiveGroup, application: Application) -> Admission:
             on_loss=application.on_loss,
             state=MemberState.ATTACHED,
             size_bytes=application.size_bytes,
+            engine=application.engine,
         ),
         pid=application.pid,
         behind=application.resuming and application.followed_restore_epoch < record.restore_epoch,
@@ -98,7 +110,17 @@ async def _admit(group: LiveGroup, application: Application) -> Admission:
         head=await _head_of(group, record, application),
         restore_epoch=record.restore_epoch,
         committed_epochs=await ledger.ask(ledger.catalog.committed_epochs, group.name),
+        restore_pending=await _is_pending(group, record, application),
     )
+
+
+async def _is_pending(group: LiveGroup, record: GroupRecord, application: Application) -> bool:
+    """Whether a restore waits for this program to be there."""
+    if not record.pending_epoch or application.engine is not EngineKind.PROCESS:
+        return False
+    ledger = group.desk.ledger
+    target = await ledger.ask(ledger.catalog.find, group.name, f"@{record.pending_epoch}")
+    return any(part.member == application.member for part in target.members)
 
 
 async def _record(group: LiveGroup) -> GroupRecord:
@@ -113,7 +135,7 @@ async def _head_of(
     group: LiveGroup, record: GroupRecord, application: Application
 ) -> GroupCheckpoint | None:
     """The head, if the member is a part of it; one that starts fresh beside others has none."""
-    if record.head_epoch is None:
+    if record.head_epoch is None or application.engine is EngineKind.PROCESS:
         return None
     others = [seat for seat in group.seats if seat.name != application.member]
     if application.on_loss is OnLoss.FRESH and others:
@@ -143,6 +165,13 @@ async def _settle_predecessor(group: LiveGroup, name: str) -> None:
     if row is not None and row.state is MemberState.ATTACHED and group.seats.get(name) is None:
         await note_loss(group, row, epoch=0)
     await pay(group)
+
+
+async def _owe_restore(group: LiveGroup) -> None:
+    """Programs follow a restore together: it is made again when all of them are there."""
+    ledger = group.desk.ledger
+    record = await ledger.ask(ledger.catalog.group, group.name)
+    await ledger.ask(ledger.catalog.set_pending, group.name, record.head_epoch)
 
 
 async def _catch_up(group: LiveGroup, seat: Seat) -> bool:

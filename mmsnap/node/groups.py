@@ -7,6 +7,7 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, Final
 
+from mmsnap.catalog import EngineKind
 from mmsnap.errors import UnsupportedError
 from mmsnap.group.messages import Failed, Hello, Kind
 from mmsnap.node.admission import Admission, Application, attach, greet
@@ -100,6 +101,8 @@ class Groups:
     async def _greet(self, group: LiveGroup, seat: Seat, hello: Hello, pid: int) -> None:
         try:
             await greet(group, seat, hello, pid)
+            if seat.member.engine is EngineKind.PROCESS:
+                self.run(group.restore_pending())
         except Exception:
             # Left half way in, it would keep everybody else's turn from coming.
             log.exception("group %s: %s was not welcomed", group.name, seat.name)

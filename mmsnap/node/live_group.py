@@ -15,11 +15,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from mmsnap.catalog import GroupCheckpoint, MemberRecord, MemberState, name_taken
+from mmsnap.catalog import EngineKind, GroupCheckpoint, MemberRecord, MemberState, name_taken
 from mmsnap.errors import AbortedError, NotFoundError
 from mmsnap.group import (
     DEFAULT_BUDGETS,
     Budgets,
+    CheckOperation,
     CheckpointOperation,
     Finished,
     Operation,
@@ -62,10 +63,16 @@ class CheckpointOrder:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What a restore came to; `behind` are members that did not follow."""
+    """What a restore came to.
+
+    `behind` are members that did not follow. `awaited` are programs that have to be started
+    first: then nothing happened yet, and the head is still `head_epoch`.
+    """
 
     checkpoint: GroupCheckpoint
-    behind: tuple[str, ...]
+    head_epoch: int | None
+    behind: tuple[str, ...] = ()
+    awaited: tuple[str, ...] = ()
 
 
 class LiveGroup:
@@ -115,7 +122,8 @@ class LiveGroup:
             )
 
             async def record() -> None:
-                held_ns, parts = operation.held_ns, records_of(operation.figures)
+                engines = {seat.name: seat.member.engine for seat in seats}
+                held_ns, parts = operation.held_ns, records_of(operation.figures, engines)
                 await self._commit(replace(draft, held_ns=held_ns, members=parts))
 
             what = f"checkpoint @{epoch} of group {self.name}"
@@ -131,7 +139,52 @@ class LiveGroup:
         ledger = self.desk.ledger
         async with self.turn(settled=True):
             target = await ledger.ask(ledger.catalog.find, self.name, name)
-            return await self.roll_back(target)
+            awaited = self.programs_missing(target)
+            if not awaited:
+                return await self.roll_back(target)
+            await ledger.ask(ledger.catalog.set_pending, self.name, target.epoch)
+            record = await ledger.ask(ledger.catalog.group, self.name)
+        self.tell("pending", epoch=target.epoch, text=f"waits for {', '.join(awaited)}")
+        return Restored(target, record.head_epoch, awaited=awaited)
+
+    async def check_restore(self, name: str) -> Restored:
+        """Ask whether the unmodified programs could be restored; AbortedError says why not."""
+        ledger = self.desk.ledger
+        async with self.turn(settled=True):
+            target = await ledger.ask(ledger.catalog.find, self.name, name)
+            seats = [s for s in self.seats.seated() if s.member.engine is EngineKind.PROCESS]
+            record = await ledger.ask(ledger.catalog.group, self.name)
+            if seats:
+                epoch = await ledger.ask(ledger.catalog.next_epoch, self.name)
+                operation = CheckOperation(epoch, [s.name for s in seats], target=target.epoch)
+
+                async def nothing_to_record() -> None:
+                    """A check changes nothing."""
+
+                what = f"check @{epoch} of group {self.name} against {target.name}"
+                await self.perform(operation, seats, what, record=nothing_to_record)
+        awaited = self.programs_missing(target)
+        return Restored(target, record.head_epoch, awaited=awaited)
+
+    async def restore_pending(self) -> None:
+        """Restore what waits for programs, if they all are there now."""
+        ledger = self.desk.ledger
+        async with self.turn(settled=True):
+            record = await ledger.ask(ledger.catalog.group, self.name)
+            if not record.pending_epoch:
+                return
+            target = await ledger.ask(ledger.catalog.find, self.name, f"@{record.pending_epoch}")
+            if not self.programs_missing(target):
+                await self.roll_back(target)
+
+    def programs_missing(self, target: GroupCheckpoint) -> tuple[str, ...]:
+        """The unmodified programs of a checkpoint that nobody has started."""
+        seated = {seat.name for seat in self.seats.seated()}
+        return tuple(
+            part.member
+            for part in target.members
+            if part.engine is EngineKind.PROCESS and part.member not in seated
+        )
 
     async def roll_back(self, target: GroupCheckpoint) -> Restored:
         """The restore itself; the caller has the turn, and nobody is on the way in."""
@@ -148,10 +201,22 @@ class LiveGroup:
             what = f"restore @{epoch} of group {self.name} to {target.name}"
             await self.perform(operation, seats, what, record=record)
             behind = tuple(sorted(operation.expelled))
+            if operation.fallen is not None:
+                # They are gone; started again they wait to be restored.
+                await ledger.ask(ledger.catalog.set_pending, self.name, target.epoch)
+                error = error_of(operation.fallen, what, self.name)
+                self.tell("aborted", epoch=epoch, text=error.message)
+                raise AbortedError(
+                    f"{error.message}; every program of the group was ended",
+                    subject=self.name,
+                    hint="start them again with `mmsnap run`: they will be restored then",
+                )
+            for seat in seats:
+                seat.behind = False
         else:
             await record()
         self.tell("restored", epoch=target.epoch, text=target.name)
-        return Restored(target, behind)
+        return Restored(target, target.epoch, behind)
 
     def restore_operation(
         self, epoch: int, target: GroupCheckpoint, seats: list[Seat]
@@ -159,7 +224,10 @@ class LiveGroup:
         parts = {figures.member for figures in target.members}
         names = [seat.name for seat in seats]
         absent = [name for name in names if name not in parts]
-        return RestoreOperation(epoch, names, target=target.epoch, absent=absent)
+        programs = [seat.name for seat in seats if seat.member.engine is EngineKind.PROCESS]
+        return RestoreOperation(
+            epoch, names, target=target.epoch, absent=absent, programs=programs
+        )
 
     async def perform(
         self,

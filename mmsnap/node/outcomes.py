@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from mmsnap.catalog import MemberFigures
+from mmsnap.catalog import EngineKind, MemberFigures
 from mmsnap.errors import (
     AbortedError,
     MmsnapError,
@@ -55,7 +55,9 @@ def error_of(failure: Failure, what: str, subject: str) -> MmsnapError:
     )
 
 
-def records_of(figures: Mapping[str, Figures]) -> tuple[MemberFigures, ...]:
+def records_of(
+    figures: Mapping[str, Figures], engines: Mapping[str, EngineKind]
+) -> tuple[MemberFigures, ...]:
     """What the catalog keeps of the members' figures."""
     return tuple(
         MemberFigures(
@@ -66,6 +68,10 @@ def records_of(figures: Mapping[str, Figures]) -> tuple[MemberFigures, ...]:
             skew_ns=part.skew_ns,
             bytes_written=part.size_bytes,
             crash_only=part.crash_only,
+            engine=engines[member],
+            freeze_ns=part.freeze_ns,
+            dump_ns=part.dump_ns,
+            thaw_ns=part.thaw_ns,
         )
         for member, part in sorted(figures.items())
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from mmsnap.group import messages as m
@@ -27,44 +28,41 @@ def encode(order: Order, token: int) -> bytes:
     """The packet of an order to the member that holds `token`."""
     match order:
         case m.Welcome():
-            return _pack(Kind.WELCOME, token)
+            return pack(Kind.WELCOME, token)
         case m.Begin():
             flags = _AUTOMATIC if order.automatic else 0
-            return _pack(
-                Kind.BEGIN, token, order.epoch, words=(flags, order.hook_budget_ns), text=order.name
-            )
+            words = (flags, order.hook_budget_ns, order.max_pause_ns)
+            return pack(Kind.BEGIN, token, order.epoch, words=words, text=order.name)
         case m.Quiesce():
             timeout_ns = order.update_timeout_ns
-            return _pack(Kind.QUIESCE, token, order.epoch, order.lease_ns, (timeout_ns,))
+            return pack(Kind.QUIESCE, token, order.epoch, order.lease_ns, (timeout_ns,))
         case m.Cut():
-            return _pack(Kind.CUT, token, order.epoch, order.lease_ns, (order.max_pause_ns,))
+            return pack(Kind.CUT, token, order.epoch, order.lease_ns, (order.max_pause_ns,))
+        case m.Check():
+            return pack(Kind.CHECK, token, order.epoch, words=(order.target,))
         case m.Restore():
-            return _pack(Kind.RESTORE, token, order.epoch, order.lease_ns, (order.target,))
+            return pack(Kind.RESTORE, token, order.epoch, order.lease_ns, (order.target,))
         case m.Renew():
-            return _pack(Kind.RENEW, token, order.epoch, order.lease_ns)
+            return pack(Kind.RENEW, token, order.epoch, order.lease_ns)
         case m.Resume():
-            return _pack(Kind.RESUME, token, order.epoch)
+            return pack(Kind.RESUME, token, order.epoch)
         case m.Commit():
-            return _pack(Kind.COMMIT, token, order.epoch)
+            return pack(Kind.COMMIT, token, order.epoch)
         case m.Abort():
-            return _pack(Kind.ABORT, token, order.epoch)
+            return pack(Kind.ABORT, token, order.epoch)
         case m.Delete():
-            return _pack(Kind.DELETE, token, words=(order.target,))
+            return pack(Kind.DELETE, token, words=(order.target,))
         case m.Pin():
-            return _pack(Kind.PIN, token, words=(order.target, int(order.pinned)))
+            return pack(Kind.PIN, token, words=(order.target, int(order.pinned)))
 
 
 def decode(packet: bytes) -> tuple[int, Report]:
     """The token and the message of a member's packet; PacketError."""
-    if len(packet) != SIZE_BYTES:
-        raise PacketError(f"{len(packet)} bytes where {SIZE_BYTES} are a message")
-    magic, kind, _, epoch, token, _, *words, text = _FORMAT.unpack(packet)
-    if magic != _MAGIC:
-        raise PacketError(f"magic {magic:#x}: no message of mmsnap")
-    reader = _READERS.get(kind)
+    fields = unpack(packet)
+    reader = _READERS.get(fields.kind)
     if reader is None:
-        raise PacketError(f"kind {kind} is not one that members send")
-    return token, reader(epoch, words, text.split(b"\0", 1)[0])
+        raise PacketError(f"kind {fields.kind} is not one that members send")
+    return fields.token, reader(fields.epoch, fields.words, fields.text)
 
 
 _Reader = Callable[[int, list[int], bytes], Report]
@@ -73,7 +71,7 @@ _READERS: Final[dict[int, _Reader]] = {
     Kind.READY: lambda epoch, w, text: m.Ready(epoch, w[0], w[1]),
     Kind.HELD: lambda epoch, w, text: m.Held(epoch, w[0]),
     Kind.CUT_DONE: lambda epoch, w, text: m.CutDone(epoch, w[0], w[1], w[2]),
-    Kind.SEALED: lambda epoch, w, text: m.Sealed(epoch, w[0], w[1], w[2], bool(w[3]), w[4]),
+    Kind.SEALED: lambda epoch, w, text: m.Sealed(epoch, w[0], w[1], w[2], bool(w[3]), *w[4:8]),
     Kind.VOID: lambda epoch, w, text: m.Void(epoch),
     Kind.DONE: lambda epoch, w, text: m.Done(epoch, w[0]),
     Kind.FAILED: lambda epoch, w, text: m.Failed(epoch, w[1], w[0], text.decode(errors="replace")),
@@ -81,7 +79,29 @@ _READERS: Final[dict[int, _Reader]] = {
 }
 
 
-def _pack(
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """What any packet says, whoever sent it."""
+
+    kind: int
+    epoch: int
+    token: int
+    lease_ns: int
+    words: list[int]
+    text: bytes
+
+
+def unpack(packet: bytes) -> Fields:
+    """The fields of a packet; PacketError."""
+    if len(packet) != SIZE_BYTES:
+        raise PacketError(f"{len(packet)} bytes where {SIZE_BYTES} are a message")
+    magic, kind, _, epoch, token, lease_ns, *words, text = _FORMAT.unpack(packet)
+    if magic != _MAGIC:
+        raise PacketError(f"magic {magic:#x}: no message of mmsnap")
+    return Fields(kind, epoch, token, lease_ns, words, text.split(b"\0", 1)[0])
+
+
+def pack(
     kind: Kind,
     token: int,
     epoch: int = 0,
@@ -89,6 +109,7 @@ def _pack(
     words: tuple[int, ...] = (),
     text: str = "",
 ) -> bytes:
+    """The packet of these fields; PacketError when the text is too long."""
     encoded = text.encode()
     if len(encoded) > TEXT_MAX_BYTES:
         raise PacketError(f"a text of {len(encoded)} bytes exceeds {TEXT_MAX_BYTES}")

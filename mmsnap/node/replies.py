@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mmsnap.catalog import GroupCheckpoint, MemberRecord, MemberState, OnLoss
+from mmsnap.catalog import EngineKind, GroupCheckpoint, MemberRecord, MemberState, OnLoss
 from mmsnap.node.events import Event
 from mmsnap.node.regions import region_name
 from mmsnap.node.seats import Seat, Standing
@@ -20,6 +20,15 @@ _ON_LOSS: Final = {
     OnLoss.ROLLBACK: pb.ON_LOSS_ROLLBACK,
     OnLoss.WAIT: pb.ON_LOSS_WAIT,
     OnLoss.FRESH: pb.ON_LOSS_FRESH,
+}
+ENGINES: Final = {
+    pb.ENGINE_UNSPECIFIED: EngineKind.MEMORY,
+    pb.ENGINE_MEMORY: EngineKind.MEMORY,
+    pb.ENGINE_PROCESS: EngineKind.PROCESS,
+}
+_ENGINES: Final = {
+    EngineKind.MEMORY: pb.ENGINE_MEMORY,
+    EngineKind.PROCESS: pb.ENGINE_PROCESS,
 }
 _STATES: Final = {
     MemberState.ATTACHED: pb.MEMBER_STATE_LOST,  # by the catalog, but it has no seat
@@ -55,6 +64,10 @@ def checkpoint_reply(checkpoint: GroupCheckpoint, head_epoch: int | None) -> pb.
                 skew_ns=part.skew_ns,
                 bytes_written=part.bytes_written,
                 crash_only=part.crash_only,
+                engine=_ENGINES[part.engine],
+                freeze_ns=part.freeze_ns,
+                dump_ns=part.dump_ns,
+                thaw_ns=part.thaw_ns,
             )
             for part in checkpoint.members
         ],
@@ -76,6 +89,7 @@ def member_reply(row: MemberRecord, seat: Seat | None, head_epoch: int | None) -
         pid=seat.pid if seat is not None else 0,
         size_bytes=row.size_bytes,
         head_epoch=head_epoch,
+        engine=_ENGINES[row.engine],
     )
 
 

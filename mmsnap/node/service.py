@@ -21,7 +21,7 @@ from mmsnap.node.admission import Application
 from mmsnap.node.groups import Groups
 from mmsnap.node.live_group import CheckpointOrder
 from mmsnap.node.regions import region_name
-from mmsnap.node.replies import ON_LOSS, checkpoint_reply, event_reply, member_reply
+from mmsnap.node.replies import ENGINES, ON_LOSS, checkpoint_reply, event_reply, member_reply
 from mmsnap.node.upkeep import delete_checkpoint, detach, pin_checkpoint, verify_checkpoint
 from mmsnap.node.weights import pool_usage
 from mmsnap.rpc import failures
@@ -93,6 +93,7 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
             on_loss=ON_LOSS[request.on_loss],
             resuming=request.resuming,
             followed_restore_epoch=request.followed_restore_epoch,
+            engine=ENGINES[request.engine],
         )
         admission = await asyncio.shield(self._groups.run(self._groups.attach(group, application)))
         head = admission.head
@@ -103,6 +104,7 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
             token=admission.seat.token,
             restore_epoch=admission.restore_epoch,
             committed_epochs=admission.committed_epochs,
+            restore_pending=admission.restore_pending,
             head=None if head is None else checkpoint_reply(head, head.epoch),
         )
 
@@ -158,10 +160,12 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
     async def Restore(self, request: pb.RestoreRequest) -> pb.RestoreResponse:  # noqa: N802
         group = self._groups.group(await self._known(request.group))
         name = bounds.check_reference(request.checkpoint)
-        restored = await asyncio.shield(self._groups.run(group.restore(name)))
-        checkpoint = restored.checkpoint
+        work = group.check_restore(name) if request.check_only else group.restore(name)
+        restored = await asyncio.shield(self._groups.run(work))
         return pb.RestoreResponse(
-            checkpoint=checkpoint_reply(checkpoint, checkpoint.epoch), behind=restored.behind
+            checkpoint=checkpoint_reply(restored.checkpoint, restored.head_epoch),
+            behind=restored.behind,
+            awaited=restored.awaited,
         )
 
     @_unary

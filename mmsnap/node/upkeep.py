@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 
+from mmsnap.catalog import EngineKind
 from mmsnap.errors import InUseError, NotFoundError
 from mmsnap.group.messages import Delete, Pin
 from mmsnap.node import regions
 from mmsnap.node.live_group import LiveGroup
 from mmsnap.node.regions import region_name
+from mmsnap.process.manifest import member_folder
+from mmsnap.process.parts import delete_part, verify_part
 
 
 async def delete_checkpoint(group: LiveGroup, name: str) -> None:
@@ -27,6 +30,10 @@ async def delete_checkpoint(group: LiveGroup, name: str) -> None:
             seat = group.seats.get(part.member)
             if seat is not None:
                 switchboard.order(seat.token, Delete(found.epoch))
+                continue
+            if part.engine is EngineKind.PROCESS:
+                folder = member_folder(group.desk.pool, group.name, part.member)
+                await asyncio.to_thread(delete_part, folder, found.epoch)
                 continue
             await asyncio.to_thread(
                 regions.delete_checkpoint,
@@ -59,6 +66,10 @@ async def verify_checkpoint(group: LiveGroup, name: str) -> list[str]:
     found = await ledger.ask(ledger.catalog.find, group.name, name)
     committed = set(await ledger.ask(ledger.catalog.committed_epochs, group.name))
     for part in found.members:
+        if part.engine is EngineKind.PROCESS:
+            folder = member_folder(group.desk.pool, group.name, part.member)
+            await asyncio.to_thread(verify_part, folder, found.epoch)
+            continue
         await asyncio.to_thread(
             regions.verify_checkpoint,
             group.desk.pool,

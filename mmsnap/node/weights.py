@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mmsnap.errors import MmsnapError, NotFoundError
 from mmsnap.memory import Region, regions
+from mmsnap.process import manifest
 
 _ANONYMOUS = re.compile(rb"^Anonymous:\s+(\d+) kB$")
 
@@ -47,7 +48,8 @@ def pool_usage(pool: Path, pids: Mapping[str, int]) -> PoolUsage:
     return PoolUsage(
         size_bytes=medium.f_blocks * medium.f_frsize,
         free_bytes=medium.f_bavail * medium.f_frsize,
-        regions={name: _weigh(pool, name, pids.get(name)) for name in names},
+        regions={name: _weigh(pool, name, pids.get(name)) for name in names}
+        | {folder.name: _weigh_program(folder) for folder in (pool / manifest.FOLDER).glob("*")},
     )
 
 
@@ -67,6 +69,18 @@ def _weigh(pool: Path, name: str, pid: int | None) -> RegionWeight:
     return RegionWeight(
         used_bytes, usage.base_bytes, usage.log_bytes, usage.delta_bytes, private_bytes
     )
+
+
+def _weigh_program(folder: Path) -> RegionWeight:
+    """What the parts of an unmodified program take; the newest stands for its memory."""
+    parts = {
+        int(path.name): _allocated_bytes(path)
+        for path in folder.iterdir()
+        if path.name.isdecimal()
+    }
+    used_bytes = _allocated_bytes(folder)
+    newest_bytes = parts[max(parts)] if parts else 0
+    return RegionWeight(used_bytes, newest_bytes, 0, sum(parts.values()) - newest_bytes, 0)
 
 
 def _allocated_bytes(folder: Path) -> int:

@@ -61,6 +61,9 @@ typedef struct mm_features {
 /* MM_OK when regions can be tracked here, else MM_E_UNSUPPORTED with the reason. */
 MM_API int mm_probe(mm_features *out);
 
+/* CRC32C (Castagnoli) of bytes that follow others with checksum `crc`; 0 at the beginning. */
+MM_API uint32_t mm_crc32c(uint32_t crc, const void *bytes, size_t size);
+
 /* ---- the gate: no cut falls between enter and leave --------------------- */
 
 typedef struct mm_gate mm_gate;

@@ -2,12 +2,9 @@
 #ifndef MM_CRC32C_H
 #define MM_CRC32C_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "mmsnap.h"
 
 #define MM_PAGE_SIZE 4096u
-
-uint32_t mm_crc32c(uint32_t crc, const void *bytes, size_t size);
 
 /* Of one page; the hot path of the pause. */
 uint32_t mm_crc32c_page(const void *page);

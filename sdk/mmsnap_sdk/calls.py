@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
@@ -18,6 +18,7 @@ from mmsnap_sdk.checkpoint import DURABILITIES, Durability
 from mmsnap_sdk.service_records import (
     Admission,
     Application,
+    Engine,
     Event,
     GroupCheckpoint,
     GroupMemberCheckpoint,
@@ -47,6 +48,11 @@ _ON_LOSS: Final[dict[pb.OnLoss, OnLoss]] = {
     pb.ON_LOSS_WAIT: "wait",
     pb.ON_LOSS_FRESH: "fresh",
 }
+_ENGINES: Final[dict[pb.Engine, Engine]] = {
+    pb.ENGINE_MEMORY: "memory",
+    pb.ENGINE_PROCESS: "process",
+}
+_ENGINE_NUMBERS: Final = {name: number for number, name in _ENGINES.items()}
 _ON_LOSS_NUMBERS: Final = {name: number for number, name in _ON_LOSS.items()}
 
 
@@ -69,6 +75,7 @@ def attach(application: Application) -> Call[Admission]:
         on_loss=_ON_LOSS_NUMBERS[application.on_loss],
         resuming=application.followed_restore_epoch is not None,
         followed_restore_epoch=application.followed_restore_epoch or 0,
+        engine=_ENGINE_NUMBERS[application.engine],
     )
     return Call("Attach", request, _admission)
 
@@ -94,9 +101,9 @@ def checkpoint(
     return Call("Checkpoint", request, _step, _OPERATION_SECONDS + timeout_ns / 1e9)
 
 
-def restore(group: str, name: str) -> Call[GroupCheckpoint]:
-    request = pb.RestoreRequest(group=group, checkpoint=name)
-    return Call("Restore", request, lambda reply: shown(reply.checkpoint), _OPERATION_SECONDS)
+def restore(group: str, name: str, *, check_only: bool = False) -> Call[GroupCheckpoint]:
+    request = pb.RestoreRequest(group=group, checkpoint=name, check_only=check_only)
+    return Call("Restore", request, _restored, _OPERATION_SECONDS)
 
 
 def checkpoints(group: str | None) -> Call[list[GroupCheckpoint]]:
@@ -181,6 +188,10 @@ def shown(message: pb.Checkpoint) -> GroupCheckpoint:
                 waited_ns=part.waited_ns,
                 skew_ns=part.skew_ns,
                 crash_only=part.crash_only,
+                engine=_ENGINES.get(part.engine, "memory"),
+                freeze_ns=part.freeze_ns,
+                dump_ns=part.dump_ns,
+                thaw_ns=part.thaw_ns,
             )
             for part in message.members
         ),
@@ -189,6 +200,10 @@ def shown(message: pb.Checkpoint) -> GroupCheckpoint:
         head=message.head,
         held_ns=message.held_ns,
     )
+
+
+def _restored(reply: pb.RestoreResponse) -> GroupCheckpoint:
+    return replace(shown(reply.checkpoint), awaited=tuple(reply.awaited))
 
 
 def _admission(message: pb.AttachResponse) -> Admission:
@@ -200,6 +215,7 @@ def _admission(message: pb.AttachResponse) -> Admission:
         restore_epoch=message.restore_epoch,
         committed_epochs=frozenset(message.committed_epochs),
         head=shown(message.head) if message.HasField("head") else None,
+        restore_pending=message.restore_pending,
     )
 
 
@@ -219,6 +235,7 @@ def _member(message: pb.Member) -> Member:
         pid=message.pid or None,
         size_bytes=message.size_bytes,
         head_epoch=message.head_epoch if message.HasField("head_epoch") else None,
+        engine=_ENGINES.get(message.engine, "memory"),
     )
 
 

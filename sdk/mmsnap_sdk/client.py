@@ -96,9 +96,19 @@ class Client:
     def restore(self, group: str, name: str = "latest") -> GroupCheckpoint:
         """Brings all members back to a checkpoint, by name, "latest" or "@EPOCH".
 
+        When unmodified programs have to be started first, nothing happens yet: `awaited` of the
+        result names them.
+
         Raises AbortedError when the members run on as before, NotFoundError.
         """
         return self.ask(calls.restore(group, name))
+
+    def check_restore(self, group: str, name: str = "latest") -> None:
+        """Asks whether the group's unmodified programs could be restored; changes nothing.
+
+        Raises AbortedError with the reasons when not, NotFoundError.
+        """
+        self.ask(calls.restore(group, name, check_only=True))
 
     def checkpoints(self, group: str | None = None) -> list[GroupCheckpoint]:
         """The checkpoints of a group or of all groups, ascending by epoch; NotFoundError."""
@@ -223,6 +233,10 @@ class AsyncClient:
     async def restore(self, group: str, name: str = "latest") -> GroupCheckpoint:
         """See `Client.restore`."""
         return await self.ask(calls.restore(group, name))
+
+    async def check_restore(self, group: str, name: str = "latest") -> None:
+        """See `Client.check_restore`."""
+        await self.ask(calls.restore(group, name, check_only=True))
 
     async def checkpoints(self, group: str | None = None) -> list[GroupCheckpoint]:
         """See `Client.checkpoints`."""

@@ -11,6 +11,7 @@ from mmsnap_sdk.checkpoint import Checkpoint, MemberCheckpoint
 
 MemberState = Literal["attached", "joining", "lost", "left"]
 OnLoss = Literal["rollback", "wait", "fresh"]
+Engine = Literal["memory", "process"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,12 +21,20 @@ class GroupMemberCheckpoint(MemberCheckpoint):
     Attributes:
         waited_ns: how long it waited for open updates.
         skew_ns: how much later than the first member it stood still.
-        crash_only: something was written outside of an update during its cut.
+        crash_only: something was written outside of an update during its cut, or the program
+            knows nothing of cuts.
+        engine: "memory", or "process" for an unmodified program.
+        freeze_ns, dump_ns, thaw_ns: of its pause, when it is an unmodified program: until it
+            stood still, the dump, until it ran again.
     """
 
     waited_ns: int = 0
     skew_ns: int = 0
     crash_only: bool = False
+    engine: Engine = "memory"
+    freeze_ns: int = 0
+    dump_ns: int = 0
+    thaw_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +45,13 @@ class GroupCheckpoint(Checkpoint):
         group: whose it is.
         head: it is what a restart would show, as of when this record was made.
         held_ns: from the first order to stand still to the first to run on.
+        awaited: after a restore, the programs that have to be started before it can happen.
     """
 
     group: str = ""
     head: bool = False
     held_ns: int = 0
+    awaited: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +72,7 @@ class Member:
     pid: int | None
     size_bytes: int
     head_epoch: int | None
+    engine: Engine = "memory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +113,8 @@ class PoolUsage:
 class Event:
     """Something that happened in the service.
 
-    `kind` is one of attached, lost, left, checkpoint, aborted, restored, deleted.
+    `kind` is one of attached, lost, left, checkpoint, aborted, restored, deleted,
+    pending (a restore waits for programs to be started).
     """
 
     at: datetime
@@ -126,6 +139,7 @@ class Application:
     size_bytes: int | None
     on_loss: OnLoss
     followed_restore_epoch: int | None = None
+    engine: Engine = "memory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +153,7 @@ class Admission:
             the head.
         committed_epochs: prepared epochs that are not among them were aborted.
         head: what its region must show; None: nothing.
+        restore_pending: an unmodified program is not to be started, it will be restored.
     """
 
     pool: Path
@@ -148,6 +163,7 @@ class Admission:
     restore_epoch: int
     committed_epochs: frozenset[int]
     head: GroupCheckpoint | None
+    restore_pending: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,12 @@ class OnLoss(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ON_LOSS_WAIT: _ClassVar[OnLoss]
     ON_LOSS_FRESH: _ClassVar[OnLoss]
 
+class Engine(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    ENGINE_UNSPECIFIED: _ClassVar[Engine]
+    ENGINE_MEMORY: _ClassVar[Engine]
+    ENGINE_PROCESS: _ClassVar[Engine]
+
 class MemberState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     MEMBER_STATE_UNSPECIFIED: _ClassVar[MemberState]
@@ -25,6 +31,9 @@ ON_LOSS_UNSPECIFIED: OnLoss
 ON_LOSS_ROLLBACK: OnLoss
 ON_LOSS_WAIT: OnLoss
 ON_LOSS_FRESH: OnLoss
+ENGINE_UNSPECIFIED: Engine
+ENGINE_MEMORY: Engine
+ENGINE_PROCESS: Engine
 MEMBER_STATE_UNSPECIFIED: MemberState
 MEMBER_STATE_ATTACHED: MemberState
 MEMBER_STATE_JOINING: MemberState
@@ -32,7 +41,7 @@ MEMBER_STATE_LOST: MemberState
 MEMBER_STATE_LEFT: MemberState
 
 class AttachRequest(_message.Message):
-    __slots__ = ("group", "member", "pid", "size_bytes", "on_loss", "resuming", "followed_restore_epoch")
+    __slots__ = ("group", "member", "pid", "size_bytes", "on_loss", "resuming", "followed_restore_epoch", "engine")
     GROUP_FIELD_NUMBER: _ClassVar[int]
     MEMBER_FIELD_NUMBER: _ClassVar[int]
     PID_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +49,7 @@ class AttachRequest(_message.Message):
     ON_LOSS_FIELD_NUMBER: _ClassVar[int]
     RESUMING_FIELD_NUMBER: _ClassVar[int]
     FOLLOWED_RESTORE_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
     group: str
     member: str
     pid: int
@@ -47,10 +57,11 @@ class AttachRequest(_message.Message):
     on_loss: OnLoss
     resuming: bool
     followed_restore_epoch: int
-    def __init__(self, group: _Optional[str] = ..., member: _Optional[str] = ..., pid: _Optional[int] = ..., size_bytes: _Optional[int] = ..., on_loss: _Optional[_Union[OnLoss, str]] = ..., resuming: _Optional[bool] = ..., followed_restore_epoch: _Optional[int] = ...) -> None: ...
+    engine: Engine
+    def __init__(self, group: _Optional[str] = ..., member: _Optional[str] = ..., pid: _Optional[int] = ..., size_bytes: _Optional[int] = ..., on_loss: _Optional[_Union[OnLoss, str]] = ..., resuming: _Optional[bool] = ..., followed_restore_epoch: _Optional[int] = ..., engine: _Optional[_Union[Engine, str]] = ...) -> None: ...
 
 class AttachResponse(_message.Message):
-    __slots__ = ("pool", "region", "socket", "token", "head", "restore_epoch", "committed_epochs")
+    __slots__ = ("pool", "region", "socket", "token", "head", "restore_epoch", "committed_epochs", "restore_pending")
     POOL_FIELD_NUMBER: _ClassVar[int]
     REGION_FIELD_NUMBER: _ClassVar[int]
     SOCKET_FIELD_NUMBER: _ClassVar[int]
@@ -58,6 +69,7 @@ class AttachResponse(_message.Message):
     HEAD_FIELD_NUMBER: _ClassVar[int]
     RESTORE_EPOCH_FIELD_NUMBER: _ClassVar[int]
     COMMITTED_EPOCHS_FIELD_NUMBER: _ClassVar[int]
+    RESTORE_PENDING_FIELD_NUMBER: _ClassVar[int]
     pool: str
     region: str
     socket: str
@@ -65,7 +77,8 @@ class AttachResponse(_message.Message):
     head: Checkpoint
     restore_epoch: int
     committed_epochs: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, pool: _Optional[str] = ..., region: _Optional[str] = ..., socket: _Optional[str] = ..., token: _Optional[int] = ..., head: _Optional[_Union[Checkpoint, _Mapping]] = ..., restore_epoch: _Optional[int] = ..., committed_epochs: _Optional[_Iterable[int]] = ...) -> None: ...
+    restore_pending: bool
+    def __init__(self, pool: _Optional[str] = ..., region: _Optional[str] = ..., socket: _Optional[str] = ..., token: _Optional[int] = ..., head: _Optional[_Union[Checkpoint, _Mapping]] = ..., restore_epoch: _Optional[int] = ..., committed_epochs: _Optional[_Iterable[int]] = ..., restore_pending: _Optional[bool] = ...) -> None: ...
 
 class DetachRequest(_message.Message):
     __slots__ = ("group", "member")
@@ -119,20 +132,24 @@ class Progress(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., step: _Optional[str] = ...) -> None: ...
 
 class RestoreRequest(_message.Message):
-    __slots__ = ("group", "checkpoint")
+    __slots__ = ("group", "checkpoint", "check_only")
     GROUP_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    CHECK_ONLY_FIELD_NUMBER: _ClassVar[int]
     group: str
     checkpoint: str
-    def __init__(self, group: _Optional[str] = ..., checkpoint: _Optional[str] = ...) -> None: ...
+    check_only: bool
+    def __init__(self, group: _Optional[str] = ..., checkpoint: _Optional[str] = ..., check_only: _Optional[bool] = ...) -> None: ...
 
 class RestoreResponse(_message.Message):
-    __slots__ = ("checkpoint", "behind")
+    __slots__ = ("checkpoint", "behind", "awaited")
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     BEHIND_FIELD_NUMBER: _ClassVar[int]
+    AWAITED_FIELD_NUMBER: _ClassVar[int]
     checkpoint: Checkpoint
     behind: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., behind: _Optional[_Iterable[str]] = ...) -> None: ...
+    awaited: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., behind: _Optional[_Iterable[str]] = ..., awaited: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Checkpoint(_message.Message):
     __slots__ = ("group", "epoch", "name", "parent_epoch", "created_ns", "pause_ns", "held_ns", "hook_ns", "bytes_written", "consistency", "durability", "automatic", "pinned", "head", "labels", "members")
@@ -178,7 +195,7 @@ class Checkpoint(_message.Message):
     def __init__(self, group: _Optional[str] = ..., epoch: _Optional[int] = ..., name: _Optional[str] = ..., parent_epoch: _Optional[int] = ..., created_ns: _Optional[int] = ..., pause_ns: _Optional[int] = ..., held_ns: _Optional[int] = ..., hook_ns: _Optional[int] = ..., bytes_written: _Optional[int] = ..., consistency: _Optional[str] = ..., durability: _Optional[str] = ..., automatic: _Optional[bool] = ..., pinned: _Optional[bool] = ..., head: _Optional[bool] = ..., labels: _Optional[_Mapping[str, str]] = ..., members: _Optional[_Iterable[_Union[MemberCheckpoint, _Mapping]]] = ...) -> None: ...
 
 class MemberCheckpoint(_message.Message):
-    __slots__ = ("member", "pause_ns", "waited_ns", "hook_ns", "skew_ns", "bytes_written", "crash_only")
+    __slots__ = ("member", "pause_ns", "waited_ns", "hook_ns", "skew_ns", "bytes_written", "crash_only", "engine", "freeze_ns", "dump_ns", "thaw_ns")
     MEMBER_FIELD_NUMBER: _ClassVar[int]
     PAUSE_NS_FIELD_NUMBER: _ClassVar[int]
     WAITED_NS_FIELD_NUMBER: _ClassVar[int]
@@ -186,6 +203,10 @@ class MemberCheckpoint(_message.Message):
     SKEW_NS_FIELD_NUMBER: _ClassVar[int]
     BYTES_WRITTEN_FIELD_NUMBER: _ClassVar[int]
     CRASH_ONLY_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    FREEZE_NS_FIELD_NUMBER: _ClassVar[int]
+    DUMP_NS_FIELD_NUMBER: _ClassVar[int]
+    THAW_NS_FIELD_NUMBER: _ClassVar[int]
     member: str
     pause_ns: int
     waited_ns: int
@@ -193,7 +214,11 @@ class MemberCheckpoint(_message.Message):
     skew_ns: int
     bytes_written: int
     crash_only: bool
-    def __init__(self, member: _Optional[str] = ..., pause_ns: _Optional[int] = ..., waited_ns: _Optional[int] = ..., hook_ns: _Optional[int] = ..., skew_ns: _Optional[int] = ..., bytes_written: _Optional[int] = ..., crash_only: _Optional[bool] = ...) -> None: ...
+    engine: Engine
+    freeze_ns: int
+    dump_ns: int
+    thaw_ns: int
+    def __init__(self, member: _Optional[str] = ..., pause_ns: _Optional[int] = ..., waited_ns: _Optional[int] = ..., hook_ns: _Optional[int] = ..., skew_ns: _Optional[int] = ..., bytes_written: _Optional[int] = ..., crash_only: _Optional[bool] = ..., engine: _Optional[_Union[Engine, str]] = ..., freeze_ns: _Optional[int] = ..., dump_ns: _Optional[int] = ..., thaw_ns: _Optional[int] = ...) -> None: ...
 
 class ListCheckpointsRequest(_message.Message):
     __slots__ = ("group",)
@@ -274,7 +299,7 @@ class ListMembersResponse(_message.Message):
     def __init__(self, members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ...) -> None: ...
 
 class Member(_message.Message):
-    __slots__ = ("group", "member", "region", "state", "on_loss", "pid", "size_bytes", "head_epoch")
+    __slots__ = ("group", "member", "region", "state", "on_loss", "pid", "size_bytes", "head_epoch", "engine")
     GROUP_FIELD_NUMBER: _ClassVar[int]
     MEMBER_FIELD_NUMBER: _ClassVar[int]
     REGION_FIELD_NUMBER: _ClassVar[int]
@@ -283,6 +308,7 @@ class Member(_message.Message):
     PID_FIELD_NUMBER: _ClassVar[int]
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     HEAD_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
     group: str
     member: str
     region: str
@@ -291,7 +317,8 @@ class Member(_message.Message):
     pid: int
     size_bytes: int
     head_epoch: int
-    def __init__(self, group: _Optional[str] = ..., member: _Optional[str] = ..., region: _Optional[str] = ..., state: _Optional[_Union[MemberState, str]] = ..., on_loss: _Optional[_Union[OnLoss, str]] = ..., pid: _Optional[int] = ..., size_bytes: _Optional[int] = ..., head_epoch: _Optional[int] = ...) -> None: ...
+    engine: Engine
+    def __init__(self, group: _Optional[str] = ..., member: _Optional[str] = ..., region: _Optional[str] = ..., state: _Optional[_Union[MemberState, str]] = ..., on_loss: _Optional[_Union[OnLoss, str]] = ..., pid: _Optional[int] = ..., size_bytes: _Optional[int] = ..., head_epoch: _Optional[int] = ..., engine: _Optional[_Union[Engine, str]] = ...) -> None: ...
 
 class GetUsageRequest(_message.Message):
     __slots__ = ()

@@ -1,0 +1,185 @@
+"""Taking a held program's part of a checkpoint: CRIU's images, and files that belong to it.
+
+`Capture` is what happens while everything stands still, `seal` what follows when it runs again.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mmsnap.process import image_file, open_files, pages, trees
+from mmsnap.process.criu import Criu, Running
+from mmsnap.process.freezer import Freezer
+from mmsnap.process.holding import Hold
+from mmsnap.process.connections import LISTENING
+from mmsnap.process.manifest import Manifest, Part
+from mmsnap.process.namespaces import enter_command
+
+_LOG: Final = "dump.log"
+_CHAIN_MAX: Final = 16
+_GHOST_LIMIT_BYTES: Final = 1 << 32
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """The program that is captured.
+
+    Attributes:
+        first_pid: of its namespaces' first process, as numbered here.
+        root_pid: its own, inside its namespaces.
+        outputs: inodes of the pipes of its standard output and error.
+        captured: paths that belong to its checkpoints.
+    """
+
+    first_pid: int
+    root_pid: int
+    outputs: tuple[int, int]
+    command: tuple[str, ...]
+    captured: tuple[str, ...]
+
+
+class Capture:
+    """One program at one cut. Start it while the program is held; wait; then seal."""
+
+    def __init__(self, criu: Criu, freezer: Freezer, hold: Hold, subject: Subject, part: Part) -> None:
+        self._criu = criu
+        self._freezer = freezer
+        self._hold = hold
+        self._subject = subject
+        self._part = part
+        self._dump: Running | None = None
+
+    def run(self) -> None:
+        """Dumps and copies files, at the same time; CriuError, MmsnapError. Then still held."""
+        self._part.create()
+        pids = self._freezer.pids()
+        subject = self._subject
+        shared_memory = open_files.shared_memory_files(pids)
+        self._clocks = _clocks_of(subject.first_pid)
+        self._written = open_files.written_files(pids, subject.captured)
+        self._dump = Running(
+            self._dump_command(), self._part.images / _LOG, "the dump", pass_fds=()
+        )
+        with ThreadPoolExecutor(1) as copier:
+            copying = copier.submit(
+                trees.capture, (*subject.captured, *shared_memory), self._part.trees
+            )
+            try:
+                self._dump.wait()
+            finally:
+                self._trees = copying.result()
+        self._mapped = open_files.mapped_files(pids)
+
+    def make_fail(self) -> None:
+        """Lets a dump that takes too long give up, and put the network and the tasks back."""
+        if self._dump is not None:
+            self._dump.make_fail()
+
+    def seal(self, parent: Part | None) -> Manifest:
+        """While the program runs: takes out what the parent has, and writes the manifest."""
+        images = self._part.images
+        total = stored = 0
+        if parent is not None and parent.exists and _chain_length(parent.images) < _CHAIN_MAX:
+            total, stored = pages.take_out_unchanged(images, parent.images)
+        else:
+            total = stored = pages.count(images)
+            parent = None
+        _note_processor(self._criu, images)
+        _keep_private(self._part.folder)
+        listening = {
+            (s.connection.local.address, s.connection.local.port)
+            for s in self._hold.sockets
+            if s.state == LISTENING
+        }
+        monotonic_ns, boottime_ns = self._clocks
+        manifest = Manifest(
+            epoch=self._part.epoch,
+            root_pid=self._subject.root_pid,
+            outputs=self._subject.outputs,
+            monotonic_ns=monotonic_ns,
+            boottime_ns=boottime_ns,
+            kernel=os.uname().release,
+            criu_version=".".join(map(str, self._criu.version)),
+            command=self._subject.command,
+            listening=tuple(sorted(listening)),
+            written=tuple(self._written),
+            mapped=tuple(self._mapped),
+            trees=self._trees,
+            parent=parent.epoch if parent is not None and stored < total else 0,
+            checksums=self._part.measure(),
+            pages_total=total,
+            pages_stored=stored,
+        )
+        self._part.seal(manifest)
+        return manifest
+
+    @property
+    def memory_dump_us(self) -> int:
+        """How much of the dump CRIU spent on memory, in microseconds."""
+        return image_file.stats(self._part.images / "stats-dump").dump.memory_dump_time
+
+    def _dump_command(self) -> list[str]:
+        return [
+            *enter_command(self._subject.first_pid),
+            *self._criu.criu.command,
+            "dump",
+            f"--tree={self._subject.root_pid}",
+            f"--images-dir={self._part.images}",
+            f"--log-file={_LOG}",
+            f"--freeze-cgroup={self._freezer.path}",
+            f"--ghost-limit={_GHOST_LIMIT_BYTES}",
+            "--leave-running",
+            "--tcp-established",
+            "--skip-in-flight",
+            "--network-lock=skip",  # held by us, for the whole group and longer
+            "--manage-cgroups=ignore",
+            "--file-locks",
+            "--ext-unix-sk",
+            "--link-remap",
+            "-v1",
+        ]
+
+
+def _chain_length(images: Path) -> int:
+    length = 1
+    while (images / "parent").is_symlink():
+        images = (images / "parent").resolve()
+        length += 1
+    return length
+
+
+def _note_processor(criu: Criu, images: Path) -> None:
+    """What the processor can do, for the check before a restore on another one."""
+    _quietly([*criu.criu.command, "cpuinfo", "dump", f"--images-dir={images}"])
+
+
+def _quietly(command: Sequence[str]) -> None:
+    subprocess.run(command, capture_output=True, check=False, start_new_session=True)
+
+
+def _keep_private(folder: Path) -> None:
+    """Memory holds secrets: what CRIU wrote for all to read is for the owner only."""
+    for file in (folder / "images").iterdir():
+        if not file.is_symlink():
+            file.chmod(0o600)
+
+
+def _clocks_of(first_pid: int) -> tuple[int, int]:
+    """The program's clocks now: this process's, and the offsets of its namespace."""
+    offsets = {}
+    for line in Path(f"/proc/{first_pid}/timens_offsets").read_text().splitlines():
+        name, seconds, nanoseconds = line.split()
+        offsets[name] = int(seconds) * 10**9 + int(nanoseconds)
+    monotonic_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+    boottime_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    return (
+        monotonic_ns + offsets.get("monotonic", 0),
+        boottime_ns + offsets.get("boottime", 0),
+    )

@@ -1,0 +1,144 @@
+"""TCP connections of a program: as the kernel has them now, and as an image tells of them.
+
+A connection is inner when both of its ends are in the group, and outer otherwise; that is asked of
+all members' connections together. How inner ones are kept and outer ones reset is not here.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+import socket
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from mmsnap.process import criu_images_pb2 as pb
+
+LISTENING: Final = 10  # TCP_LISTEN in the kernel's numbering
+CLOSED: Final = 7  # TCP_CLOSE
+_TIME_WAIT: Final = 6
+_SYN_RECEIVED: Final = 3
+_TCP: Final = socket.IPPROTO_TCP
+_MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class End:
+    """An address and a port; an IPv4 address in IPv6's clothes is taken for what it is."""
+
+    address: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Connection:
+    """One end's view of a connection."""
+
+    local: End
+    remote: End
+
+    @property
+    def reversed(self) -> Connection:
+        """The other end's view."""
+        return Connection(self.remote, self.local)
+
+
+@dataclass(frozen=True, slots=True)
+class Socket:
+    """A TCP socket that a process has open; `remote.port` is 0 when it listens."""
+
+    inode: int
+    state: int
+    connection: Connection
+
+
+def split_inner(
+    mine: Iterable[Connection], everybody: Iterable[Connection]
+) -> tuple[set[Connection], set[Connection]]:
+    """(inner, outer) of `mine`: inner is what somebody in the group holds the other end of."""
+    all_ends = set(everybody)
+    held = set(mine)
+    inner = {connection for connection in held if connection.reversed in all_ends}
+    return inner, held - inner
+
+
+def open_sockets(pids: Iterable[int]) -> list[Socket]:
+    """The TCP sockets that these processes hold, from the network namespace of the first."""
+    pids = list(pids)
+    if not pids:
+        return []
+    inodes = {inode for pid in pids for _, inode in socket_fds(pid)}
+    found = []
+    for table in ("tcp", "tcp6"):
+        file = Path(f"/proc/{pids[0]}/net/{table}")
+        if not file.exists():
+            continue
+        for line in file.read_text().splitlines()[1:]:
+            fields = line.split()
+            inode, state = int(fields[9]), int(fields[3], 16)
+            if inode in inodes and state not in (_TIME_WAIT, _SYN_RECEIVED):
+                ends = Connection(_kernel_end(fields[1]), _kernel_end(fields[2]))
+                found.append(Socket(inode, state, ends))
+    return found
+
+
+def socket_fds(pid: int) -> list[tuple[int, int]]:
+    """(file descriptor, inode) of the sockets of a process."""
+    found = []
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            match = re.fullmatch(r"socket:\[(\d+)\]", str(fd.readlink()))
+        except FileNotFoundError:
+            continue
+        if match:
+            found.append((int(fd.name), int(match[1])))
+    return found
+
+
+def image_connection(entry: pb.FileEntry) -> Connection | None:
+    """The connection of an entry of files.img; None when it is no connected TCP socket."""
+    inet = entry.inet
+    if not entry.HasField("inet") or inet.protocol != _TCP or not inet.destination_port:
+        return None
+    return Connection(
+        End(image_address(inet.source_address), inet.source_port),
+        End(image_address(inet.destination_address), inet.destination_port),
+    )
+
+
+def image_address(words: Iterable[int]) -> str:
+    """An address as images have it."""
+    return _text(b"".join(struct.pack("<I", word) for word in words))
+
+
+def store(file: Path, connections: Iterable[Connection]) -> None:
+    """Writes them down for the other members of the group."""
+    rows = [[c.local.address, c.local.port, c.remote.address, c.remote.port] for c in connections]
+    partial = file.with_suffix(".new")
+    partial.write_text(json.dumps(sorted(rows)))
+    partial.rename(file)
+
+
+def load(file: Path) -> set[Connection]:
+    """What `store` wrote; nothing when there is no such file."""
+    if not file.exists():
+        return set()
+    return {Connection(End(a, p), End(b, q)) for a, p, b, q in json.loads(file.read_text())}
+
+
+def _kernel_end(text: str) -> End:
+    address, _, port = text.partition(":")
+    raw = bytes.fromhex(address)
+    words = struct.unpack(f">{len(raw) // 4}I", raw)
+    return End(_text(struct.pack(f"<{len(words)}I", *words)), int(port, 16))
+
+
+def _text(raw: bytes) -> str:
+    if len(raw) == 16:
+        six = ipaddress.IPv6Address(raw)
+        return str(six.ipv4_mapped) if six in _MAPPED else str(six)
+    return str(ipaddress.IPv4Address(raw[:4]))

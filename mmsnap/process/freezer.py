@@ -1,0 +1,143 @@
+"""Holding all processes of a program at once: the cgroup freezer, in both versions.
+
+Version 2 is taken where it is mounted (a killed process dies there although it is frozen), else
+version 1. The folders are ours alone, under `mmsnap` in the hierarchy; the shim is in neither.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Final
+
+from mmsnap.errors import QuiesceTimeoutError, UnsupportedError
+
+_FOLDER: Final = "mmsnap"
+_STEP_SECONDS: Final = 0.0002
+
+
+class Freezer(ABC):
+    """A cgroup for one program. `procs` inside `path` takes a process in."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def procs(self) -> Path:
+        """Writing "0" there brings the writer in."""
+        return self.path / "cgroup.procs"
+
+    def pids(self) -> list[int]:
+        """Its processes, as numbered where this process is."""
+        return [int(pid) for pid in self.procs.read_text().split()]
+
+    def freeze(self, timeout_seconds: float) -> None:
+        """Holds everything; QuiesceTimeoutError when a process does not come to rest."""
+        deadline = time.monotonic() + timeout_seconds
+        self._order(frozen=True)
+        while not self._is_frozen():
+            if time.monotonic() > deadline:
+                self.thaw()
+                raise QuiesceTimeoutError(
+                    f"a process did not come to rest within {timeout_seconds:g} s",
+                    subject=str(self.path),
+                    hint="it waits for a device or a network file system; try again",
+                )
+            time.sleep(_STEP_SECONDS)
+
+    def thaw(self) -> None:
+        """Lets everything run; nothing happens if it does."""
+        self._order(frozen=False)
+
+    def kill(self) -> None:
+        """SIGKILL to all, frozen or not; they are gone when `pids()` is empty."""
+        for pid in self.pids():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.thaw()
+
+    def wait_empty(self, timeout_seconds: float) -> None:
+        """Returns when the last process is gone; TimeoutError."""
+        deadline = time.monotonic() + timeout_seconds
+        while self.pids():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"processes {self.pids()} do not end")
+            time.sleep(_STEP_SECONDS)
+
+    def remove(self) -> None:
+        """Gives the cgroup back, once it is empty."""
+        try:
+            self.path.rmdir()
+        except OSError:
+            return
+
+    @abstractmethod
+    def _order(self, *, frozen: bool) -> None: ...
+
+    @abstractmethod
+    def _is_frozen(self) -> bool: ...
+
+
+class FreezerV2(Freezer):
+    """cgroup v2: `cgroup.freeze`."""
+
+    def _order(self, *, frozen: bool) -> None:
+        (self.path / "cgroup.freeze").write_text("1" if frozen else "0")
+
+    def _is_frozen(self) -> bool:
+        return "frozen 1" in (self.path / "cgroup.events").read_text()
+
+
+class FreezerV1(Freezer):
+    """cgroup v1: the controller `freezer`."""
+
+    def _order(self, *, frozen: bool) -> None:
+        (self.path / "freezer.state").write_text("FROZEN" if frozen else "THAWED")
+
+    def _is_frozen(self) -> bool:
+        state = (self.path / "freezer.state").read_text().strip()
+        if state == "FREEZING":
+            self._order(frozen=True)  # the kernel looks at latecomers only when asked again
+        return state == "FROZEN"
+
+
+def make_freezer(name: str, version: int | None = None) -> Freezer:
+    """The freezer of a program; `version` 1 or 2, by default 2 where it is.
+
+    Raises:
+        UnsupportedError: no freezer is mounted, or it may not be used here.
+    """
+    mounts = _mounts()
+    for candidate, kind in ((2, FreezerV2), (1, FreezerV1)):
+        if candidate in mounts and version in (None, candidate):
+            try:
+                return kind(mounts[candidate] / _FOLDER / name)
+            except OSError as error:
+                raise UnsupportedError(
+                    f"no cgroup can be made in {mounts[candidate]}: {error.strerror}",
+                    subject=str(mounts[candidate]),
+                    hint="unmodified programs are held by the cgroup freezer, which needs root",
+                ) from error
+    raise UnsupportedError(
+        "no cgroup freezer is mounted", hint="mount cgroup2, or the freezer of cgroup v1"
+    )
+
+
+def _mounts() -> dict[int, Path]:
+    """Where the freezers are mounted, by version."""
+    found: dict[int, Path] = {}
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        fields, _, rest = line.partition(" - ")
+        kind, _, options = rest.split()[:3]
+        mount = Path(fields.split()[4])
+        if kind == "cgroup2":
+            found.setdefault(2, mount)
+        elif kind == "cgroup" and "freezer" in options.split(","):
+            found.setdefault(1, mount)
+    return found

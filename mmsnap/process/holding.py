@@ -1,0 +1,46 @@
+"""Holding a program still: frozen, its connections silent, until it is let go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mmsnap.process.connections import LISTENING, Connection, Socket, open_sockets
+from mmsnap.process.freezer import Freezer
+from mmsnap.process.network_lock import NetworkLock
+
+
+class Hold:
+    """Taken and let go any number of times; letting go of what is not held does nothing."""
+
+    def __init__(self, freezer: Freezer, lock: NetworkLock) -> None:
+        self._freezer = freezer
+        self._lock = lock
+        self.held = False
+        self.sockets: list[Socket] = []
+
+    @property
+    def connections(self) -> set[Connection]:
+        """What was connected when it was taken."""
+        return {s.connection for s in self.sockets if s.state != LISTENING and s.connection.remote.port}
+
+    def take(self, timeout_seconds: float) -> None:
+        """Freezes, then locks the connections there are then. QuiesceTimeoutError: not held."""
+        self._freezer.freeze(timeout_seconds)
+        self.held = True
+        try:
+            self.sockets = open_sockets(self._freezer.pids())
+            self._lock.hold(self.connections)
+        except BaseException:
+            self.let_go()
+            raise
+
+    def lock_also(self, connections: Iterable[Connection]) -> None:
+        """Keeps these silent too, until it is let go."""
+        self._lock.hold(self.connections | set(connections))
+
+    def let_go(self) -> None:
+        """Runs on. First the processes: a packet that finds nobody is sent again, a pause lasts."""
+        if self.held:
+            self._freezer.thaw()
+            self.held = False
+        self._lock.release()

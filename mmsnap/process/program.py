@@ -1,0 +1,217 @@
+"""The program and its first process: what an unmodified program runs under.
+
+A small process of ours is number 1 of the program's namespaces. It starts the program, is the
+parent of whatever CRIU restores, collects the dead, and stays outside of the program's freezer.
+It is also the watchdog: when the shim is gone, however it went, it thaws and ends everything, so
+that nobody stays frozen behind a dead supervisor.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+from mmsnap.errors import MmsnapError
+from mmsnap.process.freezer import Freezer
+from mmsnap.process.namespaces import adopt_orphans, leave_namespaces, own_mounts
+
+_MESSAGE_MAX_BYTES: Final = 1 << 18
+_NO_SUCH_PROGRAM: Final = 127
+_NOT_EXECUTABLE: Final = 126
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A program came to be: its number inside its namespaces."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Exited:
+    """A process ended whose parent was the first process; `status` as of wait(2)."""
+
+    pid: int
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """No earlier than this may a program's clocks start, in nanoseconds."""
+
+    monotonic_ns: int = 0
+    boottime_ns: int = 0
+
+
+class FirstProcess:
+    """The first process, seen from the shim. To be made before any thread is started."""
+
+    def __init__(self, freezer: Freezer, outputs: tuple[int, int], clocks: Clocks) -> None:
+        """`outputs`: the descriptors of the program's standard output and error."""
+        adopt_orphans()
+        self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        between = os.fork()
+        if between == 0:
+            self._line.close()
+            _become_parent_of_first(freezer, outputs, clocks, theirs)
+        theirs.close()
+        _, status = os.waitpid(between, 0)
+        told = self._line.recv(_MESSAGE_MAX_BYTES) if status == 0 else b""
+        if not told:
+            raise MmsnapError(
+                "the program's namespaces could not be made", hint="it needs root and CAP_SYS_ADMIN"
+            )
+        self.pid: int = json.loads(told)["pid"]
+
+    def fileno(self) -> int:
+        """Readable when `hear` has something to tell."""
+        return self._line.fileno()
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str], folder: str) -> None:
+        """Starts the program; `Started` follows."""
+        order = {"command": list(command), "environment": dict(environment), "folder": folder}
+        encoded = json.dumps(order).encode()
+        if len(encoded) > _MESSAGE_MAX_BYTES:
+            raise ValueError("the program's arguments and environment are too long")
+        self._line.send(encoded)
+
+    def signal(self, pid: int, number: int) -> None:
+        """Sends a signal to a process by its number inside the namespaces."""
+        self._line.send(json.dumps({"signal": number, "pid": pid}).encode())
+
+    def hear(self) -> Started | Exited | None:
+        """The next news; None when the first process itself is gone."""
+        told = self._line.recv(_MESSAGE_MAX_BYTES)
+        if not told:
+            return None
+        news: dict[str, int] = json.loads(told)
+        if "started" in news:
+            return Started(news["started"])
+        return Exited(news["exited"], news["status"])
+
+    def end(self) -> None:
+        """Ends it and everything in its namespaces."""
+        self._line.close()
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
+
+
+# ---- in the other processes ----
+
+
+def _become_parent_of_first(
+    freezer: Freezer, outputs: tuple[int, int], clocks: Clocks, line: socket.socket
+) -> NoReturn:
+    """Between the shim and the first process: only a child can be in new namespaces."""
+    try:
+        leave_namespaces(clocks.monotonic_ns, clocks.boottime_ns)
+        pid = os.fork()
+        if pid:
+            line.send(json.dumps({"pid": pid}).encode())
+            os._exit(0)
+        own_mounts()
+        _First(freezer, outputs, line).run()
+    except BaseException as error:
+        print(f"mmsnap: {error}", file=sys.stderr)
+    os._exit(1)
+
+
+class _First:
+    """Process number 1. Single-threaded; ends with its line."""
+
+    def __init__(self, freezer: Freezer, outputs: tuple[int, int], line: socket.socket) -> None:
+        self._freezer = freezer
+        self._outputs = outputs
+        self._line = line
+        os.setsid()
+        # What the terminal or a service sends is for the shim, which passes it on as it sees fit.
+        self._unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+            signal.signal(number, signal.SIG_IGN)
+        self._wakeup, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+
+    def run(self) -> NoReturn:
+        import select
+
+        while True:
+            ready, _, _ = select.select([self._line, self._wakeup], [], [])
+            if self._wakeup in ready:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(self._wakeup, 4096)
+                self._collect()
+            if self._line in ready:
+                order = self._line.recv(_MESSAGE_MAX_BYTES)
+                if not order:
+                    self._give_up()
+                self._obey(json.loads(order))
+
+    def _obey(self, order: dict[str, Any]) -> None:
+        if "signal" in order:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(order["pid"], order["signal"])
+            return
+        pid = os.fork()
+        if pid == 0:
+            _become_program(
+                order, self._outputs, lambda: self._freezer.procs.write_text("0"), self._unblocked
+            )
+        self._line.send(json.dumps({"started": pid}).encode())
+
+    def _collect(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            self._line.send(json.dumps({"exited": pid, "status": status}).encode())
+
+    def _give_up(self) -> NoReturn:
+        """The shim is gone. Killed processes of a frozen cgroup v1 die only when it is thawed."""
+        with contextlib.suppress(OSError):
+            self._freezer.kill()
+        os._exit(0)
+
+
+def _become_program(
+    order: dict[str, Any],
+    outputs: tuple[int, int],
+    enter: Callable[[], Any],
+    unblocked: set[signal.Signals | int],
+) -> NoReturn:
+    code = 1
+    try:
+        enter()
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+            with contextlib.suppress(OSError, ValueError):
+                signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, unblocked)
+        # Opened here, in the program's own mounts: CRIU knows no others.
+        nothing = os.open(os.devnull, os.O_RDONLY)
+        for target, source in enumerate((nothing, *outputs)):
+            os.dup2(source, target)
+        os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+        os.chdir(order["folder"])
+        os.execvpe(order["command"][0], order["command"], order["environment"])
+    except FileNotFoundError:
+        code = _NO_SUCH_PROGRAM
+        os.write(2, f"mmsnap: {order['command'][0]}: no such program\n".encode())
+    except PermissionError:
+        code = _NOT_EXECUTABLE
+        os.write(2, f"mmsnap: {order['command'][0]}: not executable\n".encode())
+    except BaseException as error:
+        os.write(2, f"mmsnap: {order['command'][0]}: {error}\n".encode())
+    os._exit(code)

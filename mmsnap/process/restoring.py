@@ -1,0 +1,123 @@
+"""Putting a program back from its part of a checkpoint, stopped until it is let go.
+
+The old processes are gone by now. Files are put back first, then a copy of the images is made in
+which connections to the outside are closed and addresses are as they are to be; all else in it
+are links to the images themselves, which are never changed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Final
+
+from mmsnap.process import criu_images_pb2 as pb
+from mmsnap.process import image_file, trees
+from mmsnap.process.connections import CLOSED, Connection, image_connection, split_inner
+from mmsnap.process.criu import Criu, Running
+from mmsnap.process.freezer import Freezer
+from mmsnap.process.manifest import Manifest, Part
+from mmsnap.process.namespaces import enter_command
+
+_LOG: Final = "restore.log"
+_ENTER = 'echo 0 > "$0" && exec "$@"'
+
+
+def connections_in(part: Part) -> set[Connection]:
+    """The TCP connections that a part has."""
+    found = map(image_connection, image_file.files(part.images))
+    return {connection for connection in found if connection is not None}
+
+
+def restore(
+    criu: Criu,
+    part: Part,
+    manifest: Manifest,
+    *,
+    freezer: Freezer,
+    first_pid: int,
+    outputs: tuple[int, int],
+    everybody: Iterable[Connection],
+) -> int:
+    """Restores the program under its first process, all of it stopped.
+
+    Args:
+        outputs: descriptors of the pipes that are its standard output and error from now on.
+        everybody: the connections of all members' parts of this checkpoint.
+
+    Returns:
+        How many connections to the outside were closed.
+
+    Raises:
+        CriuError: it failed; what had come to be was ended by CRIU.
+        MmsnapError: files could not be put back.
+    """
+    trees.put_back(manifest.trees, part.trees)
+    work = part.folder.with_name(f"{part.epoch}.restoring")
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(mode=0o700)
+    _, outer = split_inner(connections_in(part), everybody)
+    _prepare(part.images, work, outer)
+    _leave_room_for_criu(part.images, first_pid)
+    inherited = [
+        f"--inherit-fd=fd[{fd}]:pipe:[{inode}]"
+        for fd, inode in zip(outputs, manifest.outputs, strict=True)
+    ]
+    command = [
+        *("sh", "-c", _ENTER, str(freezer.procs)),
+        *enter_command(first_pid),
+        *criu.criu.command,
+        "restore",
+        f"--images-dir={work}",
+        f"--log-file={_LOG}",
+        "--restore-detached",
+        "--leave-stopped",
+        "--tcp-established",
+        "--manage-cgroups=ignore",
+        "--file-locks",
+        "--ext-unix-sk",
+        "--link-remap",
+        "-v1",
+        *dict.fromkeys(inherited),
+    ]
+    Running(command, work / _LOG, "the restore", pass_fds=outputs).wait()
+    shutil.rmtree(work, ignore_errors=True)
+    return len(outer)
+
+
+def let_go(freezer: Freezer) -> None:
+    """The stopped processes run."""
+    for pid in freezer.pids():
+        try:
+            os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            continue
+
+
+def _leave_room_for_criu(images: Path, first_pid: int) -> None:
+    """CRIU runs in the program's namespaces, and must not take a process id that it restores."""
+    taken = {pid for task in image_file.tasks(images) for pid in (task.pid, *task.threads)}
+    number_next = f"echo {max(taken)} > /proc/sys/kernel/ns_last_pid"
+    subprocess.run([*enter_command(first_pid), "sh", "-c", number_next], check=True)
+
+
+def _prepare(images: Path, work: Path, outer: Collection[Connection]) -> None:
+    for file in images.iterdir():
+        if file.name != "files.img" and file.suffix != ".log":
+            (work / file.name).symlink_to(file)
+    entries = image_file.files(images)
+    for entry in entries:
+        if image_connection(entry) in outer:
+            _close(entry.inet)
+    image_file.rewrite(images / "files.img", work / "files.img", entries)
+
+
+def _close(inet: pb.InetSocket) -> None:
+    """As if it had never been connected; reading from it fails, and waiting for it ends."""
+    inet.state = CLOSED
+    inet.source_port = inet.destination_port = 0
+    inet.ClearField("shutdown")
