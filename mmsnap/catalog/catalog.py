@@ -89,9 +89,7 @@ class Catalog:
         with self._transaction():
             if target:
                 self._require(group, target)
-            self._sql.execute(
-                "UPDATE groups SET pending_epoch = ? WHERE name = ?", (target, group)
-            )
+            self._sql.execute("UPDATE groups SET pending_epoch = ? WHERE name = ?", (target, group))
 
     # ---- members ----
 
@@ -112,7 +110,8 @@ class Catalog:
         """Add a member or change it; makes the group if it is the first."""
         with self._transaction():
             self._sql.execute(
-                "INSERT INTO groups VALUES (?, NULL, 1, 0, 0) ON CONFLICT DO NOTHING", (member.group,)
+                "INSERT INTO groups VALUES (?, NULL, 1, 0, 0) ON CONFLICT DO NOTHING",
+                (member.group,),
             )
             self._sql.execute(
                 "INSERT OR REPLACE INTO members VALUES (?, ?, ?, ?, ?, ?, ?)",

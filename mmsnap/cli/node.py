@@ -18,8 +18,8 @@ def _node() -> None:
 def prepare() -> None:
     """Fetch what this machine needs to checkpoint unmodified programs.
 
-    That is a CRIU that works on new kernels: Debian's packages of it, with all their libraries, in a
-    folder of yours ($MMSNAP_CACHE, else ~/.cache/mmsnap). Nothing else of the machine is changed.
+    That is a CRIU that works on new kernels: Debian's packages of it, with all their libraries, in
+    a folder of yours ($MMSNAP_CACHE, else ~/.cache/mmsnap). Nothing else is changed.
     Programs that use mmsnap.open() or mmsnap.attach() do not need it.
 
     \b

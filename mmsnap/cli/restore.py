@@ -25,11 +25,11 @@ def restore(
 ) -> None:
     """Go back to a checkpoint, by default to the latest.
 
-    All members of a group do, or none. Those that run go back in place, where they are; those
-    that do not start from it. Unmodified programs are checked first, before anything of them is
-    ended; if some of them do not run, the group is restored when they have been started. With --pool no program may have the region open; the next one to
-    open it starts from there. What came after the checkpoint is no longer shown, but its
-    checkpoints stay.
+    All members of a group do, or none. Those that run go back in place, where they are; those that
+    do not start from it. Unmodified programs are checked first, before anything of them is ended;
+    if some of them do not run, the group is restored when they have been started. With --pool no
+    program may have the region open; the next one to open it starts from there. What came after
+    the checkpoint is no longer shown, but its checkpoints stay.
 
     \b
     Examples:

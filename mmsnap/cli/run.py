@@ -109,7 +109,7 @@ def run(
     Examples:
         mmsnap run --group shop --member a -- python worker.py &
         mmsnap run --group shop --member b -- python worker.py &
-        mmsnap run --engine process --group web --member a --files /srv/data -- nginx -g 'daemon off;' &
+        mmsnap run --engine process --group web --files /srv/data -- nginx -g 'daemon off;' &
     """
     # Absolute, for the program may change its folder before it attaches.
     socket_file = socket_path(address or default_address())

@@ -9,6 +9,7 @@ import typer
 
 from mmsnap.cli.checkpoints import Entry
 from mmsnap.cli.progress import Told
+from mmsnap.errors import AbortedError
 from mmsnap_sdk.checkpoint import Checkpoint, Durability
 from mmsnap_sdk.client import Client
 from mmsnap_sdk.service_records import GroupCheckpoint, Progress
@@ -45,7 +46,15 @@ class GroupCheckpoints:
         )
 
     def restore(self, name: str) -> tuple[str, ...]:
-        return self._client.restore(self.owner, name).awaited
+        restored = self._client.restore(self.owner, name)
+        if restored.behind:
+            who = ", ".join(restored.behind)
+            raise AbortedError(
+                f"{self.owner} is at {restored.name}, but {who} did not follow",
+                subject=self.owner,
+                hint="the service's log says why; `mmsnap ps` tells when they are back",
+            )
+        return restored.awaited
 
     def check(self, name: str) -> None:
         self._client.check_restore(self.owner, name)

@@ -112,7 +112,8 @@ class RestoreOperation(Operation):
             return self._finish(now_ns, failure)
         reason = f"{failure.cause.value} at {failure.step} {failure.reason}".rstrip()
         who = failure.members
-        if self._programs.intersection(who):
+        # One that ends when all run again was restored, and ended by itself.
+        if self._programs.intersection(who) and self._steps[self._at].order is not Kind.RESUME:
             self.fallen = self.fallen or failure
             who = (*who, *(member for member in self.members if member in self._programs))
         self.expelled.update(dict.fromkeys(who, reason))

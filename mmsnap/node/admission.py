@@ -171,7 +171,7 @@ async def _owe_restore(group: LiveGroup) -> None:
     """Programs follow a restore together: it is made again when all of them are there."""
     ledger = group.desk.ledger
     record = await ledger.ask(ledger.catalog.group, group.name)
-    await ledger.ask(ledger.catalog.set_pending, group.name, record.head_epoch)
+    await ledger.ask(ledger.catalog.set_pending, group.name, record.head_epoch or 0)
 
 
 async def _catch_up(group: LiveGroup, seat: Seat) -> bool:

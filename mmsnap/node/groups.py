@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import Any, Final
 
 from mmsnap.catalog import EngineKind
-from mmsnap.errors import UnsupportedError
+from mmsnap.errors import MmsnapError, UnsupportedError
 from mmsnap.group.messages import Failed, Hello, Kind
 from mmsnap.node.admission import Admission, Application, attach, greet
 from mmsnap.node.live_group import Desk, LiveGroup
@@ -102,11 +102,17 @@ class Groups:
         try:
             await greet(group, seat, hello, pid)
             if seat.member.engine is EngineKind.PROCESS:
-                self.run(group.restore_pending())
+                self.run(self._restore_pending(group))
         except Exception:
             # Left half way in, it would keep everybody else's turn from coming.
             log.exception("group %s: %s was not welcomed", group.name, seat.name)
             self.desk.switchboard.hang_up(seat.token, "was not welcomed")
+
+    async def _restore_pending(self, group: LiveGroup) -> None:
+        try:
+            await group.restore_pending()
+        except MmsnapError as error:
+            log.warning("group %s: what was pending: %s", group.name, error)
 
     def _forget_who_never_came(self) -> None:
         for token, (group, seat) in tuple(self._tokens.items()):

@@ -225,9 +225,7 @@ class LiveGroup:
         names = [seat.name for seat in seats]
         absent = [name for name in names if name not in parts]
         programs = [seat.name for seat in seats if seat.member.engine is EngineKind.PROCESS]
-        return RestoreOperation(
-            epoch, names, target=target.epoch, absent=absent, programs=programs
-        )
+        return RestoreOperation(epoch, names, target=target.epoch, absent=absent, programs=programs)
 
     async def perform(
         self,

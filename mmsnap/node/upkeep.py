@@ -27,13 +27,13 @@ async def delete_checkpoint(group: LiveGroup, name: str) -> None:
         await ledger.ask(ledger.catalog.delete, group.name, found.epoch)
         committed = set(await ledger.ask(ledger.catalog.committed_epochs, group.name))
         for part in found.members:
-            seat = group.seats.get(part.member)
-            if seat is not None:
-                switchboard.order(seat.token, Delete(found.epoch))
-                continue
             if part.engine is EngineKind.PROCESS:
                 folder = member_folder(group.desk.pool, group.name, part.member)
                 await asyncio.to_thread(delete_part, folder, found.epoch)
+                continue
+            seat = group.seats.get(part.member)
+            if seat is not None:
+                switchboard.order(seat.token, Delete(found.epoch))
                 continue
             await asyncio.to_thread(
                 regions.delete_checkpoint,

@@ -74,9 +74,7 @@ def _weigh(pool: Path, name: str, pid: int | None) -> RegionWeight:
 def _weigh_program(folder: Path) -> RegionWeight:
     """What the parts of an unmodified program take; the newest stands for its memory."""
     parts = {
-        int(path.name): _allocated_bytes(path)
-        for path in folder.iterdir()
-        if path.name.isdecimal()
+        int(path.name): _allocated_bytes(path) for path in folder.iterdir() if path.name.isdecimal()
     }
     used_bytes = _allocated_bytes(folder)
     newest_bytes = parts[max(parts)] if parts else 0

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Final
 
 from mmsnap.process import image_file, open_files, pages, trees
+from mmsnap.process.connections import LISTENING
 from mmsnap.process.criu import Criu, Running
 from mmsnap.process.freezer import Freezer
 from mmsnap.process.holding import Hold
-from mmsnap.process.connections import LISTENING
 from mmsnap.process.manifest import Manifest, Part
 from mmsnap.process.namespaces import enter_command
 
@@ -48,7 +48,9 @@ class Subject:
 class Capture:
     """One program at one cut. Start it while the program is held; wait; then seal."""
 
-    def __init__(self, criu: Criu, freezer: Freezer, hold: Hold, subject: Subject, part: Part) -> None:
+    def __init__(
+        self, criu: Criu, freezer: Freezer, hold: Hold, subject: Subject, part: Part
+    ) -> None:
         self._criu = criu
         self._freezer = freezer
         self._hold = hold

@@ -26,14 +26,23 @@ ENVIRONMENT: Final = "MMSNAP_CRIU"
 # CRIU's words for what it can not dump, and ours.
 _REASONS: Final = (
     (r"io_uring", "it uses io_uring, which CRIU can not dump"),
-    (r"Can't lookup mount=\d+ for fd=(\d+) path=(\S+)", "file descriptor {0} ({1}) was opened outside"),
-    (r"Can't dump file \d+ of that type \[\d+\] \((.*)\)", "it holds {0} open, which CRIU can not dump"),
-    (r"File (\S+) has bad size (\d+) \(expect (\d+)\)", "/{0} has {1} bytes and had {2} at the checkpoint"),
+    (
+        r"Can't lookup mount=\d+ for fd=(\d+) path=(\S+)",
+        "file descriptor {0} ({1}) was opened outside of its namespaces",
+    ),
+    (
+        r"Can't dump file \d+ of that type \[\d+\] \((.*)\)",
+        "it holds {0} open, which CRIU can not dump",
+    ),
+    (
+        r"File (\S+) has bad size (\d+) \(expect (\d+)\)",
+        "/{0} has {1} bytes and had {2} at the checkpoint",
+    ),
     (r"Can't bind inet socket.*Address already in use", "one of its ports is in use"),
     (r"Can't fork for (\d+): File exists", "process id {0} is in use"),
     (r"File too large", "its writes were made to fail"),
     (r"No space left", "the pool has no room"),
-)  # fmt: skip
+)
 
 
 class CriuError(MmsnapError):
@@ -138,7 +147,7 @@ class Running:
 
 
 def reason_in(log_file: Path) -> str:
-    """Why CRIU failed, as its log tells it: in our words where we have some, else its first error."""
+    """Why CRIU failed, by its log: in our words where we have some, else its first error."""
     try:
         text = log_file.read_text(errors="replace")
     except FileNotFoundError:

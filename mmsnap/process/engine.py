@@ -28,7 +28,6 @@ from mmsnap.process.freezer import Freezer
 from mmsnap.process.holding import Hold
 from mmsnap.process.manifest import Part, member_folder, parts_of_epoch
 from mmsnap.process.network_lock import NetworkLock
-from mmsnap.process.parts import delete_part
 from mmsnap.process.program import FirstProcess
 from mmsnap.process.sockets import silenced
 
@@ -62,6 +61,7 @@ class Engine:
         place: Place,
         criu: Criu,
         freezer: Freezer,
+        lock: NetworkLock,
         first: FirstProcess,
         outputs: tuple[int, int],
         output_inodes: tuple[int, int],
@@ -74,8 +74,7 @@ class Engine:
         self._outputs = outputs
         self._output_inodes = output_inodes
         self._captured = captured
-        self._lock = NetworkLock(criu, f"{place.group}.{place.member}")
-        self._hold = Hold(freezer, self._lock)
+        self._hold = Hold(freezer, lock)
         self._capture: Capture | None = None
         self._parent: Part | None = None
         self._command: tuple[str, ...] = ()
@@ -123,7 +122,7 @@ class Engine:
             raise UnsupportedError("; ".join(found), subject=self._place.member)
         memory_bytes = open_files.memory_bytes(pids)
         needed_bytes = int(memory_bytes * _ROOM_FACTOR) + trees.size_bytes(self._captured)
-        free_bytes = shutil.disk_usage(self._place.pool).free
+        free_bytes = shutil.disk_usage(self._place.folder).free
         if needed_bytes > free_bytes:
             raise PoolFullError(
                 f"it needs {needed_bytes} bytes and the pool has {free_bytes}",
@@ -208,8 +207,7 @@ class Engine:
             for connection in restoring.connections_in(other)
         }
         inner, _ = connections.split_inner(restoring.connections_in(part), everybody)
-        self._end_current()
-        self._hold.lock_also(inner)
+        self._end_current(inner)
         self.root_pid = manifest.root_pid
         self._command = manifest.command
         reset_count = restoring.restore(
@@ -229,14 +227,10 @@ class Engine:
         restoring.let_go(self._freezer)
         self._hold.let_go()
 
-    def delete(self, epoch: int) -> None:
-        """Forgets a part; those that rely on its pages take them over first."""
-        delete_part(self._place.folder, epoch)
-        if self._parent is not None and self._parent.epoch == epoch:
-            self._parent = None
-
-    def _end_current(self) -> None:
+    def _end_current(self, restored: set[connections.Connection]) -> None:
+        """Ends what runs: the outside hears of it, the group's other ends do not."""
         inner, _ = connections.split_inner(self._hold.connections, self._held_by_all())
+        self._hold.silence_only(inner | restored)
         with silenced(self._freezer.pids(), inner):
             self._freezer.kill()
             self._hold.held = False

@@ -21,7 +21,9 @@ class Hold:
     @property
     def connections(self) -> set[Connection]:
         """What was connected when it was taken."""
-        return {s.connection for s in self.sockets if s.state != LISTENING and s.connection.remote.port}
+        return {
+            s.connection for s in self.sockets if s.state != LISTENING and s.connection.remote.port
+        }
 
     def take(self, timeout_seconds: float) -> None:
         """Freezes, then locks the connections there are then. QuiesceTimeoutError: not held."""
@@ -34,9 +36,9 @@ class Hold:
             self.let_go()
             raise
 
-    def lock_also(self, connections: Iterable[Connection]) -> None:
-        """Keeps these silent too, until it is let go."""
-        self._lock.hold(self.connections | set(connections))
+    def silence_only(self, connections: Iterable[Connection]) -> None:
+        """Keeps these silent until it is let go, and no others any more."""
+        self._lock.hold(connections)
 
     def let_go(self) -> None:
         """Runs on. First the processes: a packet that finds nobody is sent again, a pause lasts."""

@@ -6,9 +6,9 @@ The one module that knows this framing. What the entries mean is in criu_images.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final
 
 from google.protobuf.message import DecodeError, Message
 
@@ -20,12 +20,12 @@ _MAGIC_BYTES: Final = 8
 # The inventory has only the number of its own, and no common one before it.
 _INVENTORY_MAGIC_BYTES: Final = 4
 
-M = TypeVar("M", bound=Message)
-
 
 def inventory(folder: Path) -> pb.InventoryEntry:
     """What CRIU says of the dump as a whole."""
-    return _entries(folder / "inventory.img", _INVENTORY_MAGIC_BYTES, [pb.InventoryEntry])[0]
+    found: pb.InventoryEntry
+    (found,) = _entries(folder / "inventory.img", _INVENTORY_MAGIC_BYTES, [pb.InventoryEntry])
+    return found
 
 
 def files(folder: Path) -> list[pb.FileEntry]:
@@ -40,7 +40,9 @@ def tasks(folder: Path) -> list[pb.TaskEntry]:
 
 def stats(file: Path) -> pb.StatsEntry:
     """How long CRIU took, by its own account."""
-    return _entries(file, _MAGIC_BYTES, [pb.StatsEntry])[0]
+    found: pb.StatsEntry
+    (found,) = _entries(file, _MAGIC_BYTES, [pb.StatsEntry])
+    return found
 
 
 def pagemap(file: Path) -> tuple[pb.PagemapHead, list[pb.PagemapEntry]]:
@@ -59,10 +61,10 @@ def rewrite(source: Path, target: Path, entries: Iterable[Message]) -> None:
     target.write_bytes(b"".join(parts))
 
 
-def _entries(file: Path, at: int, kinds: list[type[M]]) -> list[M]:
+def _entries(file: Path, at: int, kinds: Sequence[type[Any]]) -> list[Any]:
     """The entries: one of each kind in their order, the last kind for all that follow."""
     data = file.read_bytes()
-    entries: list[M] = []
+    entries: list[Any] = []
     try:
         while at < len(data):
             (size_bytes,) = _SIZE.unpack_from(data, at)
@@ -74,6 +76,6 @@ def _entries(file: Path, at: int, kinds: list[type[M]]) -> list[M]:
             at += size_bytes
     except (DecodeError, struct.error) as error:
         raise CorruptionError(f"{file} is damaged: {error}", subject=str(file)) from error
-    if len(entries) < len(kinds) and len(entries) < 1:
+    if not entries:
         raise CorruptionError(f"{file} is empty", subject=str(file))
     return entries

@@ -11,6 +11,7 @@ the catalog's to say. Everything here may hold secrets of the program: it is rea
 
 from __future__ import annotations
 
+import ctypes
 import json
 import mmap
 import os
@@ -27,6 +28,10 @@ VERSION: Final = 1
 FOLDER: Final = "processes"
 _MANIFEST: Final = "manifest.json"
 _PRIVATE: Final = 0o700
+_AT_FDCWD: Final = -100
+_RENAME_EXCHANGE: Final = 2
+
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +100,9 @@ class Manifest:
 class Part:
     """The folder of one epoch of one member."""
 
-    def __init__(self, member_folder: Path, epoch: int) -> None:
+    def __init__(self, member_folder: Path, epoch: int, folder_name: str = "") -> None:
         self.epoch = epoch
-        self.folder = member_folder / str(epoch)
+        self.folder = member_folder / (folder_name or str(epoch))
         self.images = self.folder / "images"
         self.trees = self.folder / "trees"
         self._file = self.folder / _MANIFEST
@@ -113,6 +118,18 @@ class Part:
         """Forgets all of it, first that it was whole."""
         self._file.unlink(missing_ok=True)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def fork(self, name: str) -> Part:
+        """A part of its own with the same files, not sealed; what is replaced in it stays here."""
+        twin = Part(self.folder.parent, self.epoch, folder_name=name)
+        shutil.rmtree(twin.folder, ignore_errors=True)
+        shutil.copytree(self.folder, twin.folder, symlinks=True, copy_function=os.link)
+        twin._file.unlink()
+        return twin
+
+    def exchange(self, other: Part) -> None:
+        """Takes the other's place, which takes this one's, at once."""
+        exchange_names(self.folder, other.folder)
 
     @property
     def exists(self) -> bool:
@@ -172,7 +189,9 @@ class Part:
 
     def _names(self) -> Iterator[str]:
         for path in sorted(self.folder.rglob("*")):
-            if path.is_file() and not path.is_symlink() and path.suffix != ".log":
+            if path == self._file or path.is_symlink() or path.suffix == ".log":
+                continue
+            if path.is_file():
                 yield str(path.relative_to(self.folder))
 
 
@@ -195,6 +214,14 @@ def state_of(path: str) -> FileState | None:
     except OSError:
         return None
     return FileState(path, found.st_size, found.st_mtime_ns)
+
+
+def exchange_names(one: Path, other: Path) -> None:
+    """Each gets the other's name, in one step that a crash can not divide (renameat2)."""
+    result = _libc.renameat2(_AT_FDCWD, bytes(one), _AT_FDCWD, bytes(other), _RENAME_EXCHANGE)
+    if result != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(one))
 
 
 def _measured(file: Path) -> tuple[int, int]:

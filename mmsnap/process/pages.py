@@ -140,7 +140,9 @@ def _load(file: Path) -> _Runs:
         else:
             place.append(np.full(pages, -1))
     if not address:
-        return _Runs(head.pages_id, np.zeros(0, np.uint64), np.zeros(0, np.uint64), np.zeros(0, int))
+        return _Runs(
+            head.pages_id, np.zeros(0, np.uint64), np.zeros(0, np.uint64), np.zeros(0, int)
+        )
     return _Runs(
         head.pages_id, np.concatenate(address), np.concatenate(flags), np.concatenate(place)
     )
@@ -193,9 +195,8 @@ def _write_pages(images: Path, pages_id: int, parts: Sequence[NDArray[np.uint64]
 
 
 def _write_pagemap(file: Path, pages_id: int, address: Numbers, flags: Numbers) -> None:
-    ends = np.flatnonzero(
-        (np.diff(address) != PAGE_BYTES) | (flags[1:] != flags[:-1])
-    ).tolist() + [len(address) - 1]
+    breaks = (np.diff(address) != PAGE_BYTES) | (flags[1:] != flags[:-1])
+    ends = [*np.flatnonzero(breaks).tolist(), len(address) - 1]
     entries: list[pb.PagemapEntry] = []
     start = 0
     for end in ends:

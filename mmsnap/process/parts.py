@@ -5,6 +5,8 @@ A part may rely on pages of an older one (its parent), so neither can be done to
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,14 +32,29 @@ def delete_part(folder: Path, epoch: int) -> None:
     part.remove()
 
 
+def tidy(folder: Path, committed: Collection[int]) -> None:
+    """Removes what aborted epochs and interrupted work left in a member's folder."""
+    for path in list(folder.iterdir()) if folder.is_dir() else ():
+        if not path.is_dir():
+            continue
+        if not path.name.isdecimal():
+            shutil.rmtree(path, ignore_errors=True)
+        elif int(path.name) not in committed:
+            Part(folder, int(path.name)).remove()
+
+
 def _make_independent(child: Part, parent: Part) -> None:
+    """Takes the parent's pages over, in a copy that replaces the child when it is whole."""
     manifest = child.load()
-    pages.absorb_parent(child.images)
-    child.seal(
+    twin = child.fork(f"{child.epoch}.absorbing")
+    pages.absorb_parent(twin.images)
+    twin.seal(
         replace(
             manifest,
             parent=parent.load().parent,
-            checksums=child.measure(),
-            pages_stored=pages.count_stored(child.images),
+            checksums=twin.measure(),
+            pages_stored=pages.count_stored(twin.images),
         )
     )
+    child.exchange(twin)
+    twin.remove()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -21,6 +22,7 @@ from typing import Any, Final, NoReturn
 from mmsnap.errors import MmsnapError
 from mmsnap.process.freezer import Freezer
 from mmsnap.process.namespaces import adopt_orphans, leave_namespaces, own_mounts
+from mmsnap.process.network_lock import NetworkLock
 
 _MESSAGE_MAX_BYTES: Final = 1 << 18
 _NO_SUCH_PROGRAM: Final = 127
@@ -53,14 +55,16 @@ class Clocks:
 class FirstProcess:
     """The first process, seen from the shim. To be made before any thread is started."""
 
-    def __init__(self, freezer: Freezer, outputs: tuple[int, int], clocks: Clocks) -> None:
+    def __init__(
+        self, freezer: Freezer, lock: NetworkLock, outputs: tuple[int, int], clocks: Clocks
+    ) -> None:
         """`outputs`: the descriptors of the program's standard output and error."""
         adopt_orphans()
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         between = os.fork()
         if between == 0:
             self._line.close()
-            _become_parent_of_first(freezer, outputs, clocks, theirs)
+            _become_parent_of_first(_First(freezer, lock, outputs, theirs), clocks, theirs)
         theirs.close()
         _, status = os.waitpid(between, 0)
         told = self._line.recv(_MESSAGE_MAX_BYTES) if status == 0 else b""
@@ -106,9 +110,7 @@ class FirstProcess:
 # ---- in the other processes ----
 
 
-def _become_parent_of_first(
-    freezer: Freezer, outputs: tuple[int, int], clocks: Clocks, line: socket.socket
-) -> NoReturn:
+def _become_parent_of_first(first: _First, clocks: Clocks, line: socket.socket) -> NoReturn:
     """Between the shim and the first process: only a child can be in new namespaces."""
     try:
         leave_namespaces(clocks.monotonic_ns, clocks.boottime_ns)
@@ -117,19 +119,24 @@ def _become_parent_of_first(
             line.send(json.dumps({"pid": pid}).encode())
             os._exit(0)
         own_mounts()
-        _First(freezer, outputs, line).run()
+        first.run()
     except BaseException as error:
-        print(f"mmsnap: {error}", file=sys.stderr)
+        print(f"mmsnap: {error}", file=sys.stderr)  # noqa: T201
     os._exit(1)
 
 
 class _First:
     """Process number 1. Single-threaded; ends with its line."""
 
-    def __init__(self, freezer: Freezer, outputs: tuple[int, int], line: socket.socket) -> None:
+    def __init__(
+        self, freezer: Freezer, lock: NetworkLock, outputs: tuple[int, int], line: socket.socket
+    ) -> None:
         self._freezer = freezer
+        self._lock = lock
         self._outputs = outputs
         self._line = line
+
+    def run(self) -> NoReturn:
         os.setsid()
         # What the terminal or a service sends is for the shim, which passes it on as it sees fit.
         self._unblocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
@@ -139,12 +146,9 @@ class _First:
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-
-    def run(self) -> NoReturn:
-        import select
-
         while True:
-            ready, _, _ = select.select([self._line, self._wakeup], [], [])
+            sources: list[socket.socket | int] = [self._line, self._wakeup]
+            ready, _, _ = select.select(sources, [], [])
             if self._wakeup in ready:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wakeup, 4096)
@@ -181,6 +185,8 @@ class _First:
         """The shim is gone. Killed processes of a frozen cgroup v1 die only when it is thawed."""
         with contextlib.suppress(OSError):
             self._freezer.kill()
+        with contextlib.suppress(MmsnapError):
+            self._lock.remove_leftover()
         os._exit(0)
 
 

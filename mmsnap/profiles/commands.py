@@ -65,7 +65,9 @@ def from_file(path: Path) -> Profile:
     unknown = told.keys() - {"step", "restored"}
     if unknown:
         raise ValueError(f"{path}: [[step]] and [[restored]] are known, not {sorted(unknown)[0]}")
-    return Profile(path.stem, _steps(path, told.get("step", ())), _steps(path, told.get("restored", ())))
+    return Profile(
+        path.stem, _steps(path, told.get("step", ())), _steps(path, told.get("restored", ()))
+    )
 
 
 def _steps(path: Path, tables: Iterable[dict[str, Any]]) -> list[Step]:

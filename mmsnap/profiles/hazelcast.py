@@ -51,7 +51,9 @@ class Member:
             deadline = time.monotonic() + timeout_seconds
             while self._health().get("clusterState") != state:
                 if time.monotonic() > deadline:
-                    raise QuiesceTimeoutError(f"the cluster does not become {state}", subject=self.url)
+                    raise QuiesceTimeoutError(
+                        f"the cluster does not become {state}", subject=self.url
+                    )
                 fields = [self.cluster, self.password, state]
                 body = "&".join(urllib.parse.quote(field) for field in fields)
                 self._ask(_CHANGE, body.encode())
@@ -64,7 +66,9 @@ class Member:
         try:
             health: dict[str, Any] = json.loads(told)
         except ValueError:
-            raise MmsnapError(f"{self.url} tells no health: {told[:80]!r}", subject=self.url) from None
+            raise MmsnapError(
+                f"{self.url} tells no health: {told[:80]!r}", subject=self.url
+            ) from None
         return health
 
     def _ask(self, path: str, body: bytes | None = None) -> bytes:
@@ -81,7 +85,11 @@ class Member:
 
 
 def hazelcast(
-    url: str = "http://127.0.0.1:5701", cluster: str = "dev", password: str = "", *, pause: bool = True
+    url: str = "http://127.0.0.1:5701",
+    cluster: str = "dev",
+    password: str = "",
+    *,
+    pause: bool = True,
 ) -> Profile:
     """The profile of one member."""
     member = Member(url.rstrip("/"), cluster, password)
@@ -90,5 +98,7 @@ def hazelcast(
         passive, active = member.change_state("PASSIVE"), member.change_state("ACTIVE")
         steps.append(Step("passive", passive, active))
     return Profile(
-        "hazelcast", steps, [Step("safe", member.require_healthy, timeout_seconds=_RESTORED_SECONDS)]
+        "hazelcast",
+        steps,
+        [Step("safe", member.require_healthy, timeout_seconds=_RESTORED_SECONDS)],
     )

@@ -52,6 +52,7 @@ class ProgramMember:
         self.lease = Lease()
         self.phase = Phase.IDLE
         self.in_doubt = 0  # the epoch that was sealed and not decided
+        self.followed_restore_epoch: int | None = None  # the last restore here, if there was one
         self._engine = engine
         self._profile = profile
         self._work = work
@@ -85,8 +86,6 @@ class ProgramMember:
                 self._decided(order.epoch, committed=True)
             case m.Abort():
                 self._abort(order.epoch)
-            case m.Delete():
-                self._do(lambda: self._engine.delete(order.target), lambda: None, Kind.DELETE)
             case _:
                 return
 
@@ -255,6 +254,7 @@ class ProgramMember:
     def _resume_restored(self, epoch: int) -> None:
         self._engine.resume_restored()
         self.phase = Phase.IDLE
+        self.followed_restore_epoch = epoch
         sealed = m.Sealed(epoch, 0, 0, 0, False, 0)
         self._do(self._profile.after_restore, lambda: self._report(sealed), Kind.RESUME)
 
@@ -310,6 +310,8 @@ class ProgramMember:
     def _fail(self, error: Exception, kind: Kind) -> None:
         """Tells the service; it aborts the operation, and says so to everybody."""
         log.warning("epoch %d: %s: %s", self._epoch, kind.name.lower(), error)
-        status = next((code for known, code in _STATUSES if isinstance(error, known)), _STATUS_OTHER)
+        status = next(
+            (code for known, code in _STATUSES if isinstance(error, known)), _STATUS_OTHER
+        )
         reason = error.message if isinstance(error, MmsnapError) else f"{error}"
         self._report(m.Failed(self._epoch, kind, status, reason))

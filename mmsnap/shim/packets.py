@@ -42,15 +42,15 @@ def encode(report: Report, token: int) -> bytes:
     """The packet of a report; a reason that is too long is cut."""
     match report:
         case m.Hello():
-            words = (report.pid, report.in_doubt_epoch, report.seen_epoch)
-            return pack(Kind.HELLO, token, words=words)
+            greeting = (report.pid, report.in_doubt_epoch, report.seen_epoch)
+            return pack(Kind.HELLO, token, words=greeting)
         case m.Ready():
             return pack(Kind.READY, token, report.epoch, words=(report.dirty_pages, report.hook_ns))
         case m.Held():
             return pack(Kind.HELD, token, report.epoch, words=(report.waited_ns,))
         case m.CutDone():
-            words = (report.pages, report.size_bytes, report.copy_ns)
-            return pack(Kind.CUT_DONE, token, report.epoch, words=words)
+            figures = (report.pages, report.size_bytes, report.copy_ns)
+            return pack(Kind.CUT_DONE, token, report.epoch, words=figures)
         case m.Sealed():
             return pack(Kind.SEALED, token, report.epoch, words=_sealed_words(report))
         case m.Void():

@@ -23,6 +23,8 @@ from mmsnap.node.packets import SIZE_BYTES
 from mmsnap.process.criu import find
 from mmsnap.process.engine import Engine, Place, require_root
 from mmsnap.process.freezer import make_freezer
+from mmsnap.process.network_lock import NetworkLock
+from mmsnap.process.parts import tidy
 from mmsnap.process.program import Clocks, Exited, FirstProcess, Started
 from mmsnap.process.trees import require_trees
 from mmsnap.profiles import Profile
@@ -76,13 +78,16 @@ def supervise(order: Order) -> int:
     application = order.application
     freezer = make_freezer(f"{application.group}.{application.member}", order.freezer_version)
     outputs = Outputs()
-    first = FirstProcess(freezer, outputs.writers, Clocks())
+    lock = NetworkLock(criu, f"{application.group}.{application.member}")
+    lock.remove_leftover()
+    first = FirstProcess(freezer, lock, outputs.writers, Clocks())
     try:
         client = Client(order.address)
         admission = client.ask(calls.attach(application))
         place = Place(admission.pool, application.group, application.member)
+        tidy(place.folder, admission.committed_epochs)
         engine = Engine(
-            place, criu, freezer, first, outputs.writers, _pair(outputs.inodes), captured
+            place, criu, freezer, lock, first, outputs.writers, _pair(outputs.inodes), captured
         )
     except BaseException:
         first.end()
@@ -114,7 +119,6 @@ class _Shim:
         self._engine = engine
         self._client = client
         self._admission = admission
-        self._followed_restore_epoch = admission.restore_epoch
         self._line: socket.socket | None = None
         self._work = Work()
         self._member = ProgramMember(engine, order.profile, self._work, self._report, self._fall)
@@ -208,9 +212,10 @@ class _Shim:
         self._next_try = time.monotonic() + _RETRY_SECONDS
         if self._member.phase is not Phase.IDLE or self._exit_code is not None:
             return
-        resuming = replace(
-            self._order.application, followed_restore_epoch=self._followed_restore_epoch
-        )
+        followed = self._member.followed_restore_epoch
+        if followed is None:
+            followed = self._admission.restore_epoch
+        resuming = replace(self._order.application, followed_restore_epoch=followed)
         try:
             self._join(self._client.ask(calls.attach(resuming)))
         except (MmsnapError, OSError) as error:

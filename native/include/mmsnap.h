@@ -222,7 +222,7 @@ typedef struct mm_message {
 enum mm_message_kind {
     /* service to member */
     MM_MSG_WELCOME = 1,
-    MM_MSG_BEGIN = 2,   /* word0 flags, word1 hook deadline; text: checkpoint name */
+    MM_MSG_BEGIN = 2,   /* word0 flags, word1 hook deadline, word2 max_pause or 0; text: checkpoint name */
     MM_MSG_QUIESCE = 3, /* word0 timeout for open updates */
     MM_MSG_CUT = 4,     /* word0 max_pause or 0 */
     MM_MSG_RESUME = 5,
@@ -232,12 +232,14 @@ enum mm_message_kind {
     MM_MSG_DELETE = 9,  /* word0: the checkpoint's epoch */
     MM_MSG_RENEW = 10,  /* the lease, nothing else */
     MM_MSG_PIN = 11,    /* word0: the checkpoint's epoch, word1: 1 or 0 */
+    MM_MSG_CHECK = 12,  /* to unmodified programs only; word0: the checkpoint's epoch */
     /* member to service */
     MM_MSG_HELLO = 33,  /* token; word0 pid, word1 epoch in doubt or 0, word2 highest epoch seen */
     MM_MSG_READY = 34,  /* word0 dirty pages, word1 hook_ns */
     MM_MSG_HELD = 35,   /* word0 ns waited for updates */
     MM_MSG_CUT_DONE = 36, /* word0 pages, word1 bytes, word2 ns of scan and copy */
-    MM_MSG_SEALED = 37, /* word0 pause_ns, word1 pages, word2 bytes, word3 1 = crash only, word4 hook_ns */
+    MM_MSG_SEALED = 37, /* word0 pause_ns, word1 pages, word2 bytes, word3 1 = crash only, word4 hook_ns;
+                         * of an unmodified program's pause: word5 freeze, word6 dump, word7 thaw */
     MM_MSG_VOID = 38,   /* thawed by its lease; the epoch can not commit */
     MM_MSG_DONE = 39,   /* COMMIT, ABORT, RESTORE, DELETE, PIN carried out; word0: which kind */
     MM_MSG_FAILED = 40, /* word0 -status, word1: which kind; text: why */

@@ -203,7 +203,9 @@ def shown(message: pb.Checkpoint) -> GroupCheckpoint:
 
 
 def _restored(reply: pb.RestoreResponse) -> GroupCheckpoint:
-    return replace(shown(reply.checkpoint), awaited=tuple(reply.awaited))
+    return replace(
+        shown(reply.checkpoint), awaited=tuple(reply.awaited), behind=tuple(reply.behind)
+    )
 
 
 def _admission(message: pb.AttachResponse) -> Admission:

@@ -46,12 +46,14 @@ class GroupCheckpoint(Checkpoint):
         head: it is what a restart would show, as of when this record was made.
         held_ns: from the first order to stand still to the first to run on.
         awaited: after a restore, the programs that have to be started before it can happen.
+        behind: after a restore, the members that did not follow, and have to attach again.
     """
 
     group: str = ""
     head: bool = False
     held_ns: int = 0
     awaited: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

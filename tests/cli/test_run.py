@@ -119,9 +119,11 @@ class TestRefusals:
         assert "mmsnap agent --pool" in ended.stderr
         assert not started.exists()
 
-    def test_process_engine_is_refused_with_what_to_do(self, mmsnap: Run, agent: str) -> None:
-        ended = mmsnap("run", "--address", agent, "--engine", "process", "--", "true")
-        assert ended.returncode == 1
-        assert "mmsnap.attach()" in ended.stderr
+    def test_options_of_the_other_engine_and_unknown_ones_are_usage_errors(
+        self, mmsnap: Run, agent: str
+    ) -> None:
+        for_programs = mmsnap("run", "--address", agent, "--files", "/tmp", "--", "true")
+        assert for_programs.returncode == 2
+        assert "--engine process" in for_programs.stderr
         assert mmsnap("run", "--engine", "magic", "--", "true").returncode == 2
         assert mmsnap("run").returncode == 2

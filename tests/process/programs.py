@@ -1,0 +1,45 @@
+"""Small programs that know nothing of mmsnap, as source for `python3 -c`."""
+
+COUNTER = """
+import sys, time, threading
+ballast = bytearray(int(sys.argv[1]) << 20)
+for at in range(0, len(ballast), 4096): ballast[at] = at >> 12 & 255
+count = 0
+while True:
+    count += 1
+    assert ballast[(count % (len(ballast) >> 12)) << 12] == count % (len(ballast) >> 12) & 255
+    print(count, flush=True)
+    time.sleep(0.02)
+"""
+
+# Numbers go to the peer and come back plus one; a gap, a repetition or an error ends either.
+ECHO_SERVER = """
+import socket
+listener = socket.create_server(("127.0.0.1", {port}))
+expected = 0
+while True:
+    line, _ = listener.accept()
+    try:
+        with line, line.makefile("rw") as file:
+            for text in file:
+                assert int(text) == expected, (text, expected)
+                expected += 1
+                file.write(f"{{expected}}\\n"); file.flush()
+    except OSError: pass
+"""
+ECHO_CLIENT = """
+import socket, time
+for _ in range(100):
+    try:
+        line = socket.create_connection(("127.0.0.1", {port})); break
+    except OSError: time.sleep(0.1)
+number = 0
+with line, line.makefile("rw") as file:
+    while True:
+        file.write(f"{{number}}\\n"); file.flush()
+        answer = int(file.readline())
+        assert answer == number + 1, (answer, number)
+        number = answer
+        if number % 50 == 0: print(number, flush=True)
+        time.sleep(0.001)
+"""

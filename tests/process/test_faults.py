@@ -1,0 +1,150 @@
+"""Deaths in the middle: nobody stays frozen, no packet locked out, nothing committed lost."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from mmsnap.process.criu import find
+from tests.process.programs import COUNTER, ECHO_CLIENT, ECHO_SERVER
+from tests.process.site import Shim, Site, await_true
+from tests.process.test_group import free_port
+
+
+def locked() -> str:
+    """The nftables tables of ours that there are."""
+    told = subprocess.run(
+        [*find().nft.command, "list", "tables"], capture_output=True, text=True, check=True
+    )
+    return "\n".join(line for line in told.stdout.splitlines() if "mmsnap" in line)
+
+
+def pair(here: Site) -> tuple[Shim, Shim]:
+    """Two that talk, with enough memory for a dump that takes a while."""
+    port = free_port()
+    ballast = (
+        "ballast = bytearray(256 << 20)\nfor at in range(0, 256 << 20, 4096): ballast[at] = 1\n"
+    )
+    server = here.run("g", "server", sys.executable, "-c", ballast + ECHO_SERVER.format(port=port))
+    client = here.run("g", "client", sys.executable, "-c", ECHO_CLIENT.format(port=port))
+    await_true(lambda: len(client.lines) > 2, "they talk")
+    return server, client
+
+
+def in_the_cut(here: Site, shim: Shim, do: object) -> subprocess.CompletedProcess[str]:
+    """Begins a checkpoint, and calls `do` as soon as the program stands still."""
+    taken: list[subprocess.CompletedProcess[str]] = []
+    asking = threading.Thread(
+        target=lambda: taken.append(here.mmsnap("checkpoint", "create", "g", check=False))
+    )
+    asking.start()
+    await_true(shim.is_frozen, "it stands still", seconds=10)
+    do()  # type: ignore[operator]
+    asking.join(60)
+    return taken[0]
+
+
+def talk_on(client: Shim) -> None:
+    ahead = int(client.lines[-1])
+    await_true(lambda: int(client.lines[-1]) > ahead + 200, f"they talk on {client.words}")
+
+
+def test_the_service_killed_in_the_cut_all_run_on_within_the_lease(here: Site) -> None:
+    server, client = pair(here)
+    begun = time.monotonic()
+    in_the_cut(here, client, lambda: os.kill(here.agent.pid, signal.SIGKILL))
+    await_true(lambda: not server.is_frozen() and not client.is_frozen(), "they run", seconds=10)
+    assert time.monotonic() - begun < 8
+    talk_on(client)
+    assert not locked()
+    here.agent.wait()
+    here.start_agent()
+    await_true(lambda: here.attached("g") == {"server", "client"}, "they are members again")
+    here.checkpoint("g", "c")
+    here.mmsnap("restore", "g", "c")
+    talk_on(client)
+
+
+def test_the_service_frozen_in_the_cut_can_not_commit_it(here: Site) -> None:
+    server, client = pair(here)
+
+    def pause_the_service() -> None:
+        os.kill(here.agent.pid, signal.SIGSTOP)
+        await_true(lambda: not server.is_frozen() and not client.is_frozen(), "they run", 10)
+        os.kill(here.agent.pid, signal.SIGCONT)
+
+    assert in_the_cut(here, client, pause_the_service).returncode == 4
+    talk_on(client)
+    assert here.mmsnap("checkpoint", "list", "g", "-o", "json").stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("who", ["server", "client"])
+def test_a_program_killed_in_the_cut_aborts_it_for_all(here: Site, who: str) -> None:
+    server, client = pair(here)
+    victim, other = (server, client) if who == "server" else (client, server)
+    ended = in_the_cut(here, victim, lambda: [os.kill(p, signal.SIGKILL) for p in victim.pids()])
+    assert ended.returncode == 4
+    await_true(lambda: not other.is_frozen(), "the other runs", seconds=10)
+    assert not locked()
+
+
+def test_the_shim_killed_in_the_cut_leaves_nobody_frozen(here: Site) -> None:
+    server, client = pair(here)
+    pids = client.pids()
+    ended = in_the_cut(here, client, client.process.kill)
+    assert ended.returncode == 4
+    await_true(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids), "it is gone", 15)
+    await_true(lambda: not server.is_frozen(), "the other runs", seconds=10)
+
+
+def test_started_again_it_removes_what_a_killed_shim_left(here: Site) -> None:
+    server, client = pair(here)
+    in_the_cut(here, client, client.process.kill)
+    await_true(lambda: not locked(), "the watchdog unlocks", seconds=15)
+    server.kill_program()
+    again = here.run("g", "client", sys.executable, "-c", COUNTER, "1")
+    here.run("g", "server", sys.executable, "-c", COUNTER, "1")
+    await_true(lambda: len(again.lines) > 5, "it counts")
+    assert not locked()
+    here.checkpoint("g", "c")
+
+
+def test_twenty_kills_at_any_moment_lose_no_committed_checkpoint(here: Site) -> None:
+    shim = here.run("g", "a", sys.executable, "-c", COUNTER, "16")
+    await_true(lambda: len(shim.lines) > 3, "it counts")
+    returned = set()
+    for number in range(1, 21):
+        kills_service = number % 2
+        victim = here.agent.pid if kills_service else shim.process.pid
+        killer = threading.Timer(0.5 + 0.02 * number, os.kill, (victim, signal.SIGKILL))
+        killer.start()
+        name = f"c{number}"
+        taken = here.mmsnap("checkpoint", "create", "g", "--name", name, check=False)
+        if taken.returncode == 0:
+            returned.add(name)
+        killer.join()
+        if kills_service:
+            here.agent.wait()
+            here.start_agent()
+            await_true(lambda: here.attached("g") == {"a"}, "it is a member again")
+        else:
+            shim.process.wait()
+            here.mmsnap("restore", "g", "latest", check=False)
+            shim = here.run("g", "a", sys.executable, "-c", COUNTER, "16")
+        counts_on(shim)
+    listed = here.mmsnap("checkpoint", "list", "g", "-o", "json").stdout
+    for name in returned:
+        assert f'"{name}"' in listed, "a checkpoint whose call returned is gone"
+        here.mmsnap("checkpoint", "verify", "g", name)
+    assert not locked()
+
+
+def counts_on(shim: Shim) -> None:
+    ahead = len(shim.lines)
+    await_true(lambda: len(shim.lines) > ahead, f"it counts on {shim.words}")
