@@ -21,7 +21,7 @@ from mmsnap.errors import (
     PoolFullError,
     UnsupportedError,
 )
-from mmsnap.process import connections, open_files, pages, preflight, restoring, trees
+from mmsnap.process import connections, open_files, pages, preflight, privileges, restoring, trees
 from mmsnap.process.capture import Capture, Subject
 from mmsnap.process.criu import Criu
 from mmsnap.process.freezer import Freezer
@@ -117,7 +117,7 @@ class Engine:
             PauseExceededError: it will take longer than that.
         """
         pids = self._freezer.pids()
-        found = open_files.obstacles(pids)
+        found = [*open_files.obstacles(pids), *privileges.out_of_reach(pids)]
         if found:
             raise UnsupportedError("; ".join(found), subject=self._place.member)
         memory_bytes = open_files.memory_bytes(pids)

@@ -62,8 +62,12 @@ def adopt_orphans() -> None:
 
 
 def enter_command(first_pid: int) -> list[str]:
-    """What runs a command inside the namespaces of this process."""
-    return ["nsenter", f"--target={first_pid}", "--pid", "--mount", "--ipc", "--time", "--"]
+    """What runs a command where the program of this first process lives.
+
+    Not inside its IPC namespace: what CRIU does not share with a program it captures, and System V
+    memory is a part of the program.
+    """
+    return ["nsenter", f"--target={first_pid}", "--pid", "--mount", "--time", "--"]
 
 
 def _check(result: int, what: str) -> None:

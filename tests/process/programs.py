@@ -43,3 +43,20 @@ with line, line.makefile("rw") as file:
         if number % 50 == 0: print(number, flush=True)
         time.sleep(0.001)
 """
+
+WEB_SERVER = """
+import http.server, json, sys
+kept = {}
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path.startswith("/set/"):
+            _, _, key, value = self.path.split("/")
+            kept[key] = value
+        body = json.dumps(kept).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *words): pass
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
