@@ -9,10 +9,10 @@ NATIVE := $(shell find native/include native/src native/python -type f 2>/dev/nu
 NATIVE_STYLED := $(shell find native -name '*.[ch]' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup native demo test bench prove lint
+.PHONY: help setup native demo test hazelcast bench bench-process prove lint
 
 help:    ## list the targets (this is the default)
-	@awk -F ' *## ' '/^[a-z]+: .*## / {split($$1, t, ":"); printf "make %-8s %s\n", t[1], $$2}' Makefile
+	@awk -F ' *## ' '/^[a-z-]+: .*## / {split($$1, t, ":"); printf "make %-13s %s\n", t[1], $$2}' Makefile
 
 setup: $(STAMP)    ## make .venv with everything in it and build the C core; again only when they changed
 
@@ -28,11 +28,19 @@ test: $(STAMP)    ## the C core under sanitizers, then every quick test
 	ctest --test-dir build/sanitize --output-on-failure --no-tests=error --repeat after-timeout:3
 	$(BIN)/python -m pytest --ignore=tests/prove
 
+hazelcast: $(STAMP)    ## checkpoint a running Hazelcast cluster, kill it, bring it back (as root)
+	$(BIN)/python tutorials/hazelcast/run.py --json build/hazelcast.json
+
 prove: $(STAMP)    ## the long searches: random kills and random orders by the thousand (minutes)
 	$(BIN)/python -m pytest tests/prove --timeout=3600
 
 bench: $(STAMP)    ## time a checkpoint's pause and a restore beside fork, np.save, pickle and np.load
 	$(BIN)/python benchmarks/memory.py --json build/memory.json --plot build/memory.png
+	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory bench-process; \
+	else echo "benchmarks/process.py needs root: left out"; fi
+
+bench-process: $(STAMP)    ## time the freeze and the restore of a group of programs beside plain CRIU (as root)
+	PYTHONPATH=tutorials/hazelcast $(BIN)/python benchmarks/process.py --json build/process.json
 
 lint: $(STAMP)    ## style, types and layers, in Python and C
 	$(BIN)/ruff check .

@@ -5,45 +5,21 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from mmsnap.cli.doctor_programs import programs
 from mmsnap.cli.exit_codes import ExitCode
+from mmsnap.cli.findings import Finding, Verdict
 from mmsnap.cli.output import Column, Format, Output, print_json, print_table
 from mmsnap.quantities import format_size
 
 _MEMORY_FOLDER: Final = Path("/dev/shm")
 _MEMORY_FILE_SYSTEMS: Final = {"tmpfs", "ramfs"}
 _ROOM_WANTED_BYTES: Final = 4 << 30  # a region of 1 GiB twice, its log and deltas, and some air
-
-
-class Verdict(StrEnum):
-    """What a finding means for the user."""
-
-    OK = "ok"
-    SLOWER = "slower"
-    MISSING = "missing"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        what: what was looked at.
-        verdict: whether mmsnap works with it.
-        found: what it is like here.
-        advice: what to do; empty when there is nothing to do.
-    """
-
-    what: str
-    verdict: Verdict
-    found: str
-    advice: str = ""
 
 
 _COLUMNS: Final = [
@@ -63,13 +39,19 @@ def doctor(
     """Find out what this machine can do for mmsnap.
 
     Everything is tried, not looked up, and what is missing comes with what to do about it. Exits
-    with 1 when regions can not be opened for writing here.
+    with 1 when regions can not be opened for writing here. What is only for unmodified programs
+    (mmsnap run --engine process) may be absent.
 
     \b
     Example:
         mmsnap doctor --pool /dev/shm/pool
     """
-    findings = [*_machine(), *_tracking(), _room("memory file system", _MEMORY_FOLDER)]
+    findings = [
+        *_machine(),
+        *_tracking(),
+        *programs(),
+        _room("memory file system", _MEMORY_FOLDER),
+    ]
     if pool is not None:
         findings += _pool(pool)
     if output is Format.JSON:

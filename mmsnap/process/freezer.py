@@ -129,6 +129,11 @@ def make_freezer(name: str, version: int | None = None) -> Freezer:
     )
 
 
+def mounted_versions() -> list[int]:
+    """The cgroup versions whose freezer is mounted here."""
+    return sorted(_mounts())
+
+
 def _mounts() -> dict[int, Path]:
     """Where the freezers are mounted, by version."""
     found: dict[int, Path] = {}

@@ -7,14 +7,17 @@ are links to the images themselves, which are never changed.
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
 
+from mmsnap.errors import MmsnapError
 from mmsnap.process import criu_images_pb2 as pb
 from mmsnap.process import image_file, trees
 from mmsnap.process.connections import CLOSED, Connection, image_connection, split_inner
@@ -23,7 +26,11 @@ from mmsnap.process.freezer import Freezer
 from mmsnap.process.manifest import Manifest, Part
 from mmsnap.process.namespaces import enter_command
 
+log = logging.getLogger(__name__)
+
 _LOG: Final = "restore.log"
+_TRIES: Final = 5
+_TRY_SECONDS: Final = 0.02
 _ENTER = 'echo 0 > "$0" && exec "$@"'
 
 
@@ -102,7 +109,19 @@ def _leave_room_for_criu(images: Path, first_pid: int) -> None:
     """CRIU runs in the program's namespaces, and must not take a process id that it restores."""
     taken = {pid for task in image_file.tasks(images) for pid in (task.pid, *task.threads)}
     number_next = f"echo {max(taken)} > /proc/sys/kernel/ns_last_pid"
-    subprocess.run([*enter_command(first_pid), "sh", "-c", number_next], check=True)
+    command = [*enter_command(first_pid), "sh", "-c", number_next]
+    for _ in range(_TRIES):
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, start_new_session=True
+        )
+        if done.returncode == 0:
+            return
+        log.info("%s: %s, again", number_next, done.stderr.strip())
+        time.sleep(_TRY_SECONDS)
+    raise MmsnapError(
+        f"process ids can not be chosen: {number_next}: {done.stderr.strip()}",
+        hint="the kernel needs /proc/sys/kernel/ns_last_pid (CONFIG_CHECKPOINT_RESTORE)",
+    )
 
 
 def _prepare(images: Path, work: Path, outer: Collection[Connection]) -> None:

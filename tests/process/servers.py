@@ -219,7 +219,7 @@ class Pipeline(Server):
             "sh",
             "-c",
             "i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done | "
-            "awk '{s+=$1; print $1, s; fflush()}' | grep --line-buffered ' '",
+            "(s=0; while read -r n; do s=$((s+n)); echo $n $s; done) | grep --line-buffered ' '",
         )
         self.await_answer()
 

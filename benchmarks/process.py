@@ -1,0 +1,235 @@
+"""How long a group of unmodified programs stands still, and how long its restore takes.
+
+Three Java programs under mmsnap, and beside them three of the same without it, which are dumped one
+after the other and restored by plain CRIU; in turns, on memory that is warm. Needs root.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from cluster import prepare
+from measurement.plain import PlainProgram
+from measurement.samples import Samples
+from rich.console import Console
+from rich.table import Table
+
+from mmsnap.process.criu import find
+
+_MEMBERS: Final = 3
+_MMSNAP: Final = Path(sys.executable).with_name("mmsnap")
+_START_SECONDS: Final = 60.0
+_FIRST_PORT: Final = 5801
+_ALONE: Final = """
+hazelcast:
+  cluster-name: {name}
+  network:
+    port: {{port: {port}, auto-increment: false}}
+    join:
+      multicast: {{enabled: false}}
+      auto-detection: {{enabled: false}}
+"""
+
+
+@dataclass
+class Figures:
+    """Nanoseconds by round."""
+
+    plain_dump_sum: list[float] = field(default_factory=list)
+    plain_dump_slowest: list[float] = field(default_factory=list)
+    group_pause: list[float] = field(default_factory=list)
+    group_freeze: list[float] = field(default_factory=list)
+    group_dump: list[float] = field(default_factory=list)
+    group_thaw: list[float] = field(default_factory=list)
+    plain_restore_slowest: list[float] = field(default_factory=list)
+    plain_restore_sum: list[float] = field(default_factory=list)
+    group_restore: list[float] = field(default_factory=list)
+
+    def samples(self) -> dict[str, Samples]:
+        return {name: Samples(values) for name, values in vars(self).items()}
+
+
+class Group:
+    """The same programs as members of a group."""
+
+    def __init__(self, folder: Path, commands: list[tuple[str, ...]]) -> None:
+        self._environment = os.environ | {"MMSNAP_ADDRESS": f"unix://{folder}/agent.sock"}
+        self._log = folder / "agent.log"
+        (folder / "pool").mkdir()
+        self._processes = [self._spawn("agent", "--pool", str(folder / "pool"))]
+        _await(lambda: self._type("ps").returncode == 0, "the service")
+        for number, command in enumerate(commands):
+            words = ("run", "--engine", "process", "--group", "g", "--member", f"m{number}", "--")
+            self._processes.append(self._spawn(*words, *command))
+        _await(lambda: self._type("ps", "g").stdout.count("attached") == len(commands), "members")
+
+    def checkpoint(self, name: str) -> dict[str, Any]:
+        self._must("checkpoint", "create", "g", "--name", name)
+        told: dict[str, Any] = json.loads(
+            self._must("checkpoint", "show", "g", name, "-o", "json").stdout
+        )
+        return told
+
+    def delete(self, name: str) -> None:
+        self._must("checkpoint", "delete", "g", name, "--yes")
+
+    def restore(self, name: str) -> int:
+        """How long the members were held, as the service saw it."""
+        self._must("restore", "g", name)
+        last = [line for line in self._log.read_text().splitlines() if "restore @" in line][-1]
+        return round(float(last.rpartition("held ")[2].split()[0]) * 1e6)
+
+    def end(self) -> None:
+        for process in reversed(self._processes):
+            process.terminate()
+            process.wait(30)
+
+    def _must(self, *words: str) -> subprocess.CompletedProcess[str]:
+        done = self._type(*words)
+        if done.returncode:
+            raise SystemExit(f"mmsnap {' '.join(words)}: {done.stderr}")
+        return done
+
+    def _type(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [_MMSNAP, *words], env=self._environment, capture_output=True, text=True, check=False
+        )
+
+    def _spawn(self, *words: str) -> subprocess.Popen[bytes]:
+        with self._log.open("ab") as log:
+            return subprocess.Popen(
+                [_MMSNAP, *words],
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+
+
+def measure(folder: Path, heap_mib: int, rounds: int, progress: Callable[[str], None]) -> Figures:
+    """One round more than asked for: the first only warms the memory."""
+    criu, jar = find(), prepare()
+    commands = [_java(folder, jar, heap_mib, number) for number in range(2 * _MEMBERS)]
+    plain = [
+        PlainProgram(criu, folder, f"plain{number}", command)
+        for number, command in enumerate(commands[:_MEMBERS])
+    ]
+    group = Group(folder, commands[_MEMBERS:])
+    progress("waiting for Java to come to rest")
+    time.sleep(15)
+    figures = Figures()
+    try:
+        for number in range(rounds + 1):
+            progress(f"round {number} of {rounds}")
+            taken = Figures()
+            if number % 2:
+                _plain_round(plain, taken)
+            _group_round(group, number, taken)
+            if not number % 2:
+                _plain_round(plain, taken)
+            if number:
+                for name, values in vars(taken).items():
+                    getattr(figures, name).extend(values)
+    finally:
+        group.end()
+        for program in plain:
+            program.end()
+    return figures
+
+
+def _plain_round(plain: list[PlainProgram], taken: Figures) -> None:
+    dumps = [program.dump() for program in plain]
+    taken.plain_dump_sum.append(sum(dumps))
+    taken.plain_dump_slowest.append(max(dumps))
+    restores = [program.restore() for program in plain]
+    taken.plain_restore_sum.append(sum(restores))
+    taken.plain_restore_slowest.append(max(restores))
+
+
+def _group_round(group: Group, number: int, taken: Figures) -> None:
+    name = f"c{number}"
+    told = group.checkpoint(name)
+    taken.group_pause.append(told["pause_ns"])
+    for part in ("freeze", "dump", "thaw"):
+        slowest = max(member[f"{part}_ns"] for member in told["members"])
+        getattr(taken, f"group_{part}").append(slowest)
+    taken.group_restore.append(group.restore(name))
+    if number:
+        group.delete(f"c{number - 1}")
+
+
+def _java(folder: Path, jar: Path, heap_mib: int, number: int) -> tuple[str, ...]:
+    config = folder / f"alone-{number}.yaml"
+    config.write_text(_ALONE.format(name=f"alone-{number}", port=_FIRST_PORT + number))
+    return (
+        "java", f"-Xms{heap_mib}m", f"-Xmx{heap_mib}m", "-XX:+AlwaysPreTouch", "-XX:+UseSerialGC",
+        "-XX:-UsePerfData", f"-Dhazelcast.config={config}", "-Dhazelcast.phone.home.enabled=false",
+        "-cp", str(jar), "com.hazelcast.core.server.HazelcastMemberStarter",
+    )  # fmt: skip
+
+
+def show(figures: Figures, title: str) -> list[dict[str, Any]]:
+    """Prints the tables; returns the goals."""
+    samples = figures.samples()
+    table = Table("of three members", "median", "p99", "worst", title=title)
+    for name, values in samples.items():
+        table.add_row(name.replace("_", " "), *values.cells())
+    medians = {name: values.median_ns for name, values in samples.items()}
+    half = medians["group_pause"] / medians["plain_dump_sum"]
+    restore = medians["group_restore"] / medians["plain_restore_slowest"]
+    goals = [
+        ("group freeze against three plain dumps", 0.5, half),
+        ("restore against the slowest plain one", 1.5, restore),
+    ]
+    verdicts = Table("goal", "at most", "measured", "")
+    for goal, limit, measured in goals:
+        met = "met" if measured <= limit else "missed"
+        verdicts.add_row(goal, f"{limit} x", f"{measured:.2f} x", met)
+    console = Console()
+    console.print(table)
+    console.print(verdicts)
+    return [{"goal": goal, "limit": limit, "measured": m} for goal, limit, m in goals]
+
+
+def _await(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while not condition():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"waited in vain for {what}")
+        time.sleep(0.2)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures there")
+    parser.add_argument("--heap", type=int, default=256, metavar="MIB", help="of each member (256)")
+    parser.add_argument("--rounds", type=int, default=10, metavar="N", help="of each figure (10)")
+    options = parser.parse_args()
+    if os.geteuid() != 0:
+        raise SystemExit("this benchmark dumps and restores processes: run it as root")
+    with (
+        tempfile.TemporaryDirectory(prefix="mmsnap-bench-", dir="/dev/shm") as folder,
+        Console(stderr=True).status("starting") as status,
+    ):
+        figures = measure(Path(folder), options.heap, options.rounds, status.update)
+    title = f"{options.heap} MiB of heap, {options.rounds} rounds, Linux {platform.release()}"
+    goals = show(figures, title)
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        records = {name: values.record() for name, values in figures.samples().items()}
+        options.json.write_text(json.dumps({"goals": goals, "figures": records}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

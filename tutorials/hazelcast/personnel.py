@@ -1,0 +1,98 @@
+"""The employees of `personnel-map`: insert them, query some, verify all.
+
+    python personnel.py insert --entries 1000000
+    python personnel.py query 17 4711
+    python personnel.py verify --entries 1000000
+
+Each employee is made of its number alone, so that every one can be compared with what it must be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from hazelcast.client import HazelcastClient
+from rich.console import Console
+from rich.progress import track
+
+MAP: Final = "personnel-map"
+MEMBERS: Final = ("127.0.0.1:5701", "127.0.0.1:5702", "127.0.0.1:5703")
+_BATCH: Final = 5_000
+_DEPARTMENTS: Final = ("Accounts", "Design", "Engineering", "Research", "Sales", "Support")
+
+
+def employee(number: int) -> str:
+    """The employee of a number, as text."""
+    department = _DEPARTMENTS[number % len(_DEPARTMENTS)]
+    salary = 30_000 + number * 7919 % 70_000
+    return (
+        f'{{"id": {number}, "name": "Employee {number}", "in": "{department}", "pays": {salary}}}'
+    )
+
+
+@contextmanager
+def connected(members: tuple[str, ...] = MEMBERS) -> Iterator[Any]:
+    """A client of the cluster; it tries again while members are away."""
+    client = HazelcastClient(cluster_members=list(members), smart_routing=True)
+    try:
+        yield client
+    finally:
+        client.shutdown()
+
+
+def insert(client: Any, entries: int) -> None:
+    """Puts that many employees into the map."""
+    personnel = client.get_map(MAP).blocking()
+    for batch in _tracked(entries, "inserting"):
+        personnel.put_all({number: employee(number) for number in batch})
+
+
+def query(client: Any, numbers: list[int]) -> dict[int, str | None]:
+    """What the map has of these employees."""
+    personnel = client.get_map(MAP).blocking()
+    return {number: personnel.get(number) for number in numbers}
+
+
+def verify(client: Any, entries: int) -> tuple[int, int]:
+    """(missing, wrong) among that many employees; every one is read."""
+    personnel = client.get_map(MAP).blocking()
+    missing = wrong = 0
+    for batch in _tracked(entries, "verifying"):
+        found = personnel.get_all(list(batch))
+        missing += len(batch) - len(found)
+        wrong += sum(value != employee(number) for number, value in found.items())
+    return missing, wrong
+
+
+def _tracked(entries: int, what: str) -> Iterator[range]:
+    batches = [range(at, min(at + _BATCH, entries)) for at in range(0, entries, _BATCH)]
+    yield from track(batches, what, console=Console(stderr=True), transient=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="The employees of personnel-map.")
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for verb in ("insert", "verify"):
+        verbs.add_parser(verb).add_argument("--entries", type=int, default=1_000_000)
+    verbs.add_parser("query").add_argument("numbers", type=int, nargs="+")
+    options = parser.parse_args()
+    with connected() as client:
+        if options.verb == "insert":
+            insert(client, options.entries)
+            print(f"{options.entries:,} employees are in {MAP}")
+        elif options.verb == "query":
+            for number, found in query(client, options.numbers).items():
+                print(number, found or "is not there")
+        else:
+            missing, wrong = verify(client, options.entries)
+            print(f"{options.entries - missing - wrong:,} of {options.entries:,} are right")
+            return int(bool(missing or wrong))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
