@@ -173,10 +173,12 @@ def _java(folder: Path, jar: Path, heap_mib: int, number: int) -> tuple[str, ...
     config = folder / f"alone-{number}.yaml"
     config.write_text(_ALONE.format(name=f"alone-{number}", port=_FIRST_PORT + number))
     return (
-        "java", f"-Xms{heap_mib}m", f"-Xmx{heap_mib}m", "-XX:+AlwaysPreTouch", "-XX:+UseSerialGC",
-        "-XX:-UsePerfData", f"-Dhazelcast.config={config}", "-Dhazelcast.phone.home.enabled=false",
-        "-cp", str(jar), "com.hazelcast.core.server.HazelcastMemberStarter",
-    )  # fmt: skip
+        *("sh", "-c", 'exec "$@" > /dev/null 2>&1', "sh"),
+        *("java", f"-Xms{heap_mib}m", f"-Xmx{heap_mib}m", "-XX:+AlwaysPreTouch"),
+        *("-XX:+UseSerialGC", "-XX:-UsePerfData"),
+        *(f"-Dhazelcast.config={config}", "-Dhazelcast.phone.home.enabled=false"),
+        *("-cp", str(jar), "com.hazelcast.core.server.HazelcastMemberStarter"),
+    )
 
 
 def show(figures: Figures, title: str) -> list[dict[str, Any]]:

@@ -27,11 +27,8 @@ class PlainProgram:
         self._criu = criu
         self._images = folder / f"{name}.images"
         self._freezer = make_freezer(f"bench.{name}")
-        reader, writer = os.pipe()
-        os.set_blocking(reader, False)
         lock = NetworkLock(criu, f"bench.{name}")
-        nothing = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nothing, writer)
+        _, writer = os.pipe()  # nothing is written to it
         self._first = FirstProcess(self._freezer, lock, (writer, writer), Clocks())
         self._first.start(command, os.environ, "/")
         news = self._first.hear()
@@ -59,8 +56,10 @@ class PlainProgram:
         )
 
     def end(self) -> None:
-        self._freezer.kill()
+        # Later programs hold a copy of its line: closing ours alone would not end it.
+        os.kill(self._first.pid, signal.SIGKILL)
         self._first.end()
+        self._freezer.wait_empty(10)
         self._freezer.remove()
 
     def _timed(self, verb: str, *options: str) -> int:
@@ -76,7 +75,14 @@ class PlainProgram:
             *options,
         ]
         begun_ns = time.perf_counter_ns()
-        done = subprocess.run(command, capture_output=True, check=False, start_new_session=True)
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=False,
+            start_new_session=True,
+        )
         took_ns = time.perf_counter_ns() - begun_ns
         if done.returncode:
             raise SystemExit(f"criu {verb}: {(self._images / 'criu.log').read_text()}")

@@ -63,21 +63,21 @@ class Capture:
         self._part.create()
         pids = self._freezer.pids()
         subject = self._subject
-        shared_memory = open_files.shared_memory_files(pids)
         self._clocks = _clocks_of(subject.first_pid)
-        self._written = open_files.written_files(pids, subject.captured)
         self._dump = Running(
             self._dump_command(), self._part.images / _LOG, "the dump", pass_fds=()
         )
+        shared_memory = open_files.shared_memory_files(pids)
         with ThreadPoolExecutor(1) as copier:
             copying = copier.submit(
                 trees.capture, (*subject.captured, *shared_memory), self._part.trees
             )
             try:
-                self._dump.wait()
+                self._written = open_files.written_files(pids, subject.captured)
+                self._mapped = open_files.mapped_files(pids)
             finally:
-                self._trees = copying.result()
-        self._mapped = open_files.mapped_files(pids)
+                self._dump.wait()
+            self._trees = copying.result()
 
     def make_fail(self) -> None:
         """Lets a dump that takes too long give up, and put the network and the tasks back."""

@@ -29,6 +29,7 @@ from mmsnap.process.holding import Hold
 from mmsnap.process.manifest import Part, member_folder, parts_of_epoch
 from mmsnap.process.network_lock import NetworkLock
 from mmsnap.process.program import FirstProcess
+from mmsnap.process.reserve import Reserve
 from mmsnap.process.sockets import silenced
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class Engine:
         self._output_inodes = output_inodes
         self._captured = captured
         self._hold = Hold(freezer, lock)
+        self._reserve = Reserve(place.folder)
         self._capture: Capture | None = None
         self._parent: Part | None = None
         self._command: tuple[str, ...] = ()
@@ -104,6 +106,7 @@ class Engine:
         except TimeoutError as error:
             log.warning("%s", error)
         self._freezer.remove()
+        self._reserve.release()
         (self._place.folder / _HELD_CONNECTIONS).unlink(missing_ok=True)
 
     # ---- a checkpoint ----
@@ -133,13 +136,23 @@ class Engine:
             raise PauseExceededError(
                 f"the dump will take about {expected_ns / 1e6:.0f} ms", subject=self._place.member
             )
+        try:
+            self._reserve.fill(memory_bytes)
+        except OSError as error:
+            raise PoolFullError(str(error), subject=self._place.member) from error
         return memory_bytes // pages.PAGE_BYTES
 
     def hold(self, timeout_seconds: float) -> None:
         """Freezes the program and silences its connections, and tells the group of them."""
+        self._reserve.release()  # everybody has filled theirs by now, and nobody stands still yet
         self._hold.take(timeout_seconds)
         file = self._place.folder / _HELD_CONNECTIONS
         connections.store(file, self._hold.connections)
+
+    @property
+    def held_since_ns(self) -> int:
+        """When the freeze began, by the monotonic clock."""
+        return self._hold.since_ns
 
     def let_go(self) -> None:
         """The program runs on."""
@@ -182,6 +195,7 @@ class Engine:
     def discard(self, epoch: int) -> None:
         """The epoch will never be."""
         self._capture = None
+        self._reserve.release()
         Part(self._place.folder, epoch).remove()
 
     # ---- a restore ----

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 from mmsnap.process.connections import LISTENING, Connection, Socket, open_sockets
@@ -16,6 +17,7 @@ class Hold:
         self._freezer = freezer
         self._lock = lock
         self.held = False
+        self.since_ns = 0  # monotonic, when the freeze began
         self.sockets: list[Socket] = []
 
     @property
@@ -27,6 +29,7 @@ class Hold:
 
     def take(self, timeout_seconds: float) -> None:
         """Freezes, then locks the connections there are then. QuiesceTimeoutError: not held."""
+        self.since_ns = time.monotonic_ns()
         self._freezer.freeze(timeout_seconds)
         self.held = True
         try:

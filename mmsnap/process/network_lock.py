@@ -30,6 +30,8 @@ class NetworkLock:
     def hold(self, connections: Iterable[Connection]) -> None:
         """Drops every packet of these connections, and of no others."""
         ruleset = _ruleset(self._table, set(connections))
+        if not ruleset and not self.held:
+            return
         self._apply(f"{self._removal}{ruleset}")
         self.held = bool(ruleset)
 

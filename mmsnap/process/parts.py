@@ -36,6 +36,7 @@ def tidy(folder: Path, committed: Collection[int]) -> None:
     """Removes what aborted epochs and interrupted work left in a member's folder."""
     for path in list(folder.iterdir()) if folder.is_dir() else ():
         if not path.is_dir():
+            path.unlink()  # a reserve, or what a killed shim was connected to
             continue
         if not path.name.isdecimal():
             shutil.rmtree(path, ignore_errors=True)

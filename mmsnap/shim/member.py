@@ -132,10 +132,9 @@ class ProgramMember:
         self._epoch = order.epoch
         self.phase = Phase.HELD
         self.lease.begin(order.lease_ns)
-        self._held_from_ns = time.monotonic_ns()
 
         def held() -> None:
-            self._freeze_ns = time.monotonic_ns() - self._held_from_ns
+            self._freeze_ns = time.monotonic_ns() - self._engine.held_since_ns
             self._report(m.Held(order.epoch, self._freeze_ns))
 
         timeout_seconds = order.update_timeout_ns / 1e9
@@ -165,7 +164,7 @@ class ProgramMember:
         self.lease.end()
         self._engine.let_go()
         ended_ns = time.monotonic_ns()
-        pause_ns, thaw_ns = ended_ns - self._held_from_ns, ended_ns - begun_ns
+        pause_ns, thaw_ns = ended_ns - self._engine.held_since_ns, ended_ns - begun_ns
         self.phase = Phase.SEALING
         stored = (0, 0)
 
@@ -261,7 +260,7 @@ class ProgramMember:
     # ---- what several need ----
 
     def _forget(self) -> None:
-        self._held_from_ns = self._freeze_ns = self._dump_ns = self._hook_ns = 0
+        self._freeze_ns = self._dump_ns = self._hook_ns = 0
 
     def _is_held(self, epoch: int) -> bool:
         held = self.phase is Phase.HELD and not self._let_go_after

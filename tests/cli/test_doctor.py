@@ -21,7 +21,7 @@ def test_machine_that_can_do_it(mmsnap: Run) -> None:
     assert shown.returncode == 0
     assert "userfaultfd" in shown.stdout
     found = findings(mmsnap)
-    assert all(each["verdict"] in ("ok", "slower") for each in found.values())
+    assert all(each["verdict"] != "missing" for each in found.values())
     assert "Linux" in found["kernel"]["found"]
 
 
