@@ -52,7 +52,8 @@ class Shim:
         events = self._cgroup / "cgroup.events"
         if events.exists():
             return "frozen 1" in events.read_text()
-        return (self._cgroup / "freezer.state").read_text().strip() != "THAWED"
+        state = self._cgroup / "freezer.state"
+        return state.exists() and state.read_text().strip() != "THAWED"
 
 
 class Site:
