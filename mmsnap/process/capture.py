@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mmsnap.process import image_file, open_files, pages, trees
+from mmsnap.process import open_files, pages, trees
 from mmsnap.process.connections import LISTENING
 from mmsnap.process.criu import Criu, Running
 from mmsnap.process.freezer import Freezer
@@ -46,7 +46,7 @@ class Subject:
 
 
 class Capture:
-    """One program at one cut. Start it while the program is held; wait; then seal."""
+    """One program at one cut. Run it while the program is held; seal it afterwards."""
 
     def __init__(
         self, criu: Criu, freezer: Freezer, hold: Hold, subject: Subject, part: Part
@@ -64,15 +64,14 @@ class Capture:
         pids = self._freezer.pids()
         subject = self._subject
         self._clocks = _clocks_of(subject.first_pid)
-        self._dump = Running(
-            self._dump_command(), self._part.images / _LOG, "the dump", pass_fds=()
-        )
-        shared_memory = open_files.shared_memory_files(pids)
+        self._dump = Running(self._dump_command(), self._part.images / _LOG, "the dump")
         with ThreadPoolExecutor(1) as copier:
-            copying = copier.submit(
-                trees.capture, (*subject.captured, *shared_memory), self._part.trees
-            )
+            # Whatever fails here, CRIU is waited for: nobody may thaw what it is dumping.
             try:
+                shared_memory = open_files.shared_memory_files(pids)
+                copying = copier.submit(
+                    trees.capture, (*subject.captured, *shared_memory), self._part.trees
+                )
                 self._written = open_files.written_files(pids, subject.captured)
                 self._mapped = open_files.mapped_files(pids)
             finally:
@@ -121,11 +120,6 @@ class Capture:
         )
         self._part.seal(manifest)
         return manifest
-
-    @property
-    def memory_dump_us(self) -> int:
-        """How much of the dump CRIU spent on memory, in microseconds."""
-        return image_file.stats(self._part.images / "stats-dump").dump.memory_dump_time
 
     def _dump_command(self) -> list[str]:
         return [

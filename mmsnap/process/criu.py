@@ -2,7 +2,7 @@
 
 A CRIU that runs is never signalled: killed in the middle of a dump it would leave the network
 locked and connections dying. A dump that must end is told so by its writes failing
-(`Dump.make_fail`), which lets CRIU put everything back itself.
+(`Running.make_fail`), which lets CRIU put everything back itself.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 import resource
 import shutil
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -188,11 +188,9 @@ def _system_nft() -> Tool:
     return Tool(Path(nft))
 
 
-def _output(command: Sequence[str], environment: Mapping[str, str] | None = None) -> str:
+def _output(command: Sequence[str]) -> str:
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=30, check=False, env=environment
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     except OSError as error:
         return str(error)
     return done.stdout + done.stderr

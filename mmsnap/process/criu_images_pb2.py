@@ -24,33 +24,25 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n mmsnap/process/criu_images.proto\x12\x0emmsnap.process\"<\n\x0eInventoryEntry\x12\x15\n\rimage_version\x18\x01 \x02(\r\x12\x13\n\x0b\x64ump_uptime\x18\x08 \x01(\x04\"e\n\tTaskEntry\x12\x0b\n\x03pid\x18\x01 \x02(\r\x12\x12\n\nparent_pid\x18\x02 \x02(\r\x12\x15\n\rprocess_group\x18\x03 \x02(\r\x12\x0f\n\x07session\x18\x04 \x02(\r\x12\x0f\n\x07threads\x18\x05 \x03(\r\"\x8e\x01\n\x0bRegularFile\x12\n\n\x02id\x18\x01 \x02(\r\x12\r\n\x05\x66lags\x18\x02 \x02(\r\x12\x10\n\x08position\x18\x03 \x02(\x04\x12\x0c\n\x04name\x18\x06 \x02(\t\x12\x12\n\nsize_bytes\x18\x08 \x01(\x04\x12\x10\n\x08\x65xternal\x18\t \x01(\x08\x12\x0c\n\x04mode\x18\n \x01(\r\x12\x10\n\x08\x62uild_id\x18\x0b \x03(\r\"\xfc\x01\n\nInetSocket\x12\n\n\x02id\x18\x01 \x02(\r\x12\r\n\x05inode\x18\x02 \x02(\r\x12\x0e\n\x06\x66\x61mily\x18\x03 \x02(\r\x12\x0c\n\x04type\x18\x04 \x02(\r\x12\x10\n\x08protocol\x18\x05 \x02(\r\x12\r\n\x05state\x18\x06 \x02(\r\x12\x13\n\x0bsource_port\x18\x07 \x02(\r\x12\x18\n\x10\x64\x65stination_port\x18\x08 \x02(\r\x12\r\n\x05\x66lags\x18\t \x02(\r\x12\x0f\n\x07\x62\x61\x63klog\x18\n \x02(\r\x12\x16\n\x0esource_address\x18\x0b \x03(\r\x12\x1b\n\x13\x64\x65stination_address\x18\x0c \x03(\r\x12\x10\n\x08shutdown\x18\x13 \x01(\r\"2\n\x04Pipe\x12\n\n\x02id\x18\x01 \x02(\r\x12\x0f\n\x07pipe_id\x18\x02 \x02(\r\x12\r\n\x05\x66lags\x18\x03 \x02(\r\"\xa1\x01\n\tFileEntry\x12\x0c\n\x04type\x18\x01 \x02(\r\x12\n\n\x02id\x18\x02 \x02(\r\x12,\n\x07regular\x18\x03 \x01(\x0b\x32\x1b.mmsnap.process.RegularFile\x12(\n\x04inet\x18\x04 \x01(\x0b\x32\x1a.mmsnap.process.InetSocket\x12\"\n\x04pipe\x18\x12 \x01(\x0b\x32\x14.mmsnap.process.Pipe\"\x1f\n\x0bPagemapHead\x12\x10\n\x08pages_id\x18\x01 \x02(\r\"l\n\x0cPagemapEntry\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x02(\x04\x12\x15\n\rpage_count_32\x18\x02 \x02(\r\x12\x11\n\tin_parent\x18\x03 \x01(\x08\x12\r\n\x05\x66lags\x18\x04 \x01(\r\x12\x12\n\npage_count\x18\x05 \x01(\x04\"\xb8\x01\n\tDumpStats\x12\x15\n\rfreezing_time\x18\x01 \x02(\r\x12\x13\n\x0b\x66rozen_time\x18\x02 \x02(\r\x12\x18\n\x10memory_dump_time\x18\x03 \x02(\r\x12\x19\n\x11memory_write_time\x18\x04 \x02(\r\x12\x15\n\rpages_scanned\x18\x05 \x02(\x04\x12\x1c\n\x14pages_skipped_parent\x18\x06 \x02(\x04\x12\x15\n\rpages_written\x18\x07 \x02(\x04\"i\n\x0cRestoreStats\x12\x16\n\x0epages_compared\x18\x01 \x02(\r\x12\x15\n\rpages_skipped\x18\x02 \x02(\r\x12\x14\n\x0c\x66orking_time\x18\x03 \x02(\r\x12\x14\n\x0crestore_time\x18\x04 \x02(\r\"d\n\nStatsEntry\x12\'\n\x04\x64ump\x18\x01 \x01(\x0b\x32\x19.mmsnap.process.DumpStats\x12-\n\x07restore\x18\x02 \x01(\x0b\x32\x1c.mmsnap.process.RestoreStats')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n mmsnap/process/criu_images.proto\x12\x0emmsnap.process\"e\n\tTaskEntry\x12\x0b\n\x03pid\x18\x01 \x02(\r\x12\x12\n\nparent_pid\x18\x02 \x02(\r\x12\x15\n\rprocess_group\x18\x03 \x02(\r\x12\x0f\n\x07session\x18\x04 \x02(\r\x12\x0f\n\x07threads\x18\x05 \x03(\r\"\x8e\x01\n\x0bRegularFile\x12\n\n\x02id\x18\x01 \x02(\r\x12\r\n\x05\x66lags\x18\x02 \x02(\r\x12\x10\n\x08position\x18\x03 \x02(\x04\x12\x0c\n\x04name\x18\x06 \x02(\t\x12\x12\n\nsize_bytes\x18\x08 \x01(\x04\x12\x10\n\x08\x65xternal\x18\t \x01(\x08\x12\x0c\n\x04mode\x18\n \x01(\r\x12\x10\n\x08\x62uild_id\x18\x0b \x03(\r\"\xfc\x01\n\nInetSocket\x12\n\n\x02id\x18\x01 \x02(\r\x12\r\n\x05inode\x18\x02 \x02(\r\x12\x0e\n\x06\x66\x61mily\x18\x03 \x02(\r\x12\x0c\n\x04type\x18\x04 \x02(\r\x12\x10\n\x08protocol\x18\x05 \x02(\r\x12\r\n\x05state\x18\x06 \x02(\r\x12\x13\n\x0bsource_port\x18\x07 \x02(\r\x12\x18\n\x10\x64\x65stination_port\x18\x08 \x02(\r\x12\r\n\x05\x66lags\x18\t \x02(\r\x12\x0f\n\x07\x62\x61\x63klog\x18\n \x02(\r\x12\x16\n\x0esource_address\x18\x0b \x03(\r\x12\x1b\n\x13\x64\x65stination_address\x18\x0c \x03(\r\x12\x10\n\x08shutdown\x18\x13 \x01(\r\"2\n\x04Pipe\x12\n\n\x02id\x18\x01 \x02(\r\x12\x0f\n\x07pipe_id\x18\x02 \x02(\r\x12\r\n\x05\x66lags\x18\x03 \x02(\r\"\xa1\x01\n\tFileEntry\x12\x0c\n\x04type\x18\x01 \x02(\r\x12\n\n\x02id\x18\x02 \x02(\r\x12,\n\x07regular\x18\x03 \x01(\x0b\x32\x1b.mmsnap.process.RegularFile\x12(\n\x04inet\x18\x04 \x01(\x0b\x32\x1a.mmsnap.process.InetSocket\x12\"\n\x04pipe\x18\x12 \x01(\x0b\x32\x14.mmsnap.process.Pipe\"\x1f\n\x0bPagemapHead\x12\x10\n\x08pages_id\x18\x01 \x02(\r\"l\n\x0cPagemapEntry\x12\x0f\n\x07\x61\x64\x64ress\x18\x01 \x02(\x04\x12\x15\n\rpage_count_32\x18\x02 \x02(\r\x12\x11\n\tin_parent\x18\x03 \x01(\x08\x12\r\n\x05\x66lags\x18\x04 \x01(\r\x12\x12\n\npage_count\x18\x05 \x01(\x04')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mmsnap.process.criu_images_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_INVENTORYENTRY']._serialized_start=52
-  _globals['_INVENTORYENTRY']._serialized_end=112
-  _globals['_TASKENTRY']._serialized_start=114
-  _globals['_TASKENTRY']._serialized_end=215
-  _globals['_REGULARFILE']._serialized_start=218
-  _globals['_REGULARFILE']._serialized_end=360
-  _globals['_INETSOCKET']._serialized_start=363
-  _globals['_INETSOCKET']._serialized_end=615
-  _globals['_PIPE']._serialized_start=617
-  _globals['_PIPE']._serialized_end=667
-  _globals['_FILEENTRY']._serialized_start=670
-  _globals['_FILEENTRY']._serialized_end=831
-  _globals['_PAGEMAPHEAD']._serialized_start=833
-  _globals['_PAGEMAPHEAD']._serialized_end=864
-  _globals['_PAGEMAPENTRY']._serialized_start=866
-  _globals['_PAGEMAPENTRY']._serialized_end=974
-  _globals['_DUMPSTATS']._serialized_start=977
-  _globals['_DUMPSTATS']._serialized_end=1161
-  _globals['_RESTORESTATS']._serialized_start=1163
-  _globals['_RESTORESTATS']._serialized_end=1268
-  _globals['_STATSENTRY']._serialized_start=1270
-  _globals['_STATSENTRY']._serialized_end=1370
+  _globals['_TASKENTRY']._serialized_start=52
+  _globals['_TASKENTRY']._serialized_end=153
+  _globals['_REGULARFILE']._serialized_start=156
+  _globals['_REGULARFILE']._serialized_end=298
+  _globals['_INETSOCKET']._serialized_start=301
+  _globals['_INETSOCKET']._serialized_end=553
+  _globals['_PIPE']._serialized_start=555
+  _globals['_PIPE']._serialized_end=605
+  _globals['_FILEENTRY']._serialized_start=608
+  _globals['_FILEENTRY']._serialized_end=769
+  _globals['_PAGEMAPHEAD']._serialized_start=771
+  _globals['_PAGEMAPHEAD']._serialized_end=802
+  _globals['_PAGEMAPENTRY']._serialized_start=804
+  _globals['_PAGEMAPENTRY']._serialized_end=912
 # @@protoc_insertion_point(module_scope)

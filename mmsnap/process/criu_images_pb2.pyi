@@ -6,14 +6,6 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class InventoryEntry(_message.Message):
-    __slots__ = ("image_version", "dump_uptime")
-    IMAGE_VERSION_FIELD_NUMBER: _ClassVar[int]
-    DUMP_UPTIME_FIELD_NUMBER: _ClassVar[int]
-    image_version: int
-    dump_uptime: int
-    def __init__(self, image_version: _Optional[int] = ..., dump_uptime: _Optional[int] = ...) -> None: ...
-
 class TaskEntry(_message.Message):
     __slots__ = ("pid", "parent_pid", "process_group", "session", "threads")
     PID_FIELD_NUMBER: _ClassVar[int]
@@ -121,41 +113,3 @@ class PagemapEntry(_message.Message):
     flags: int
     page_count: int
     def __init__(self, address: _Optional[int] = ..., page_count_32: _Optional[int] = ..., in_parent: _Optional[bool] = ..., flags: _Optional[int] = ..., page_count: _Optional[int] = ...) -> None: ...
-
-class DumpStats(_message.Message):
-    __slots__ = ("freezing_time", "frozen_time", "memory_dump_time", "memory_write_time", "pages_scanned", "pages_skipped_parent", "pages_written")
-    FREEZING_TIME_FIELD_NUMBER: _ClassVar[int]
-    FROZEN_TIME_FIELD_NUMBER: _ClassVar[int]
-    MEMORY_DUMP_TIME_FIELD_NUMBER: _ClassVar[int]
-    MEMORY_WRITE_TIME_FIELD_NUMBER: _ClassVar[int]
-    PAGES_SCANNED_FIELD_NUMBER: _ClassVar[int]
-    PAGES_SKIPPED_PARENT_FIELD_NUMBER: _ClassVar[int]
-    PAGES_WRITTEN_FIELD_NUMBER: _ClassVar[int]
-    freezing_time: int
-    frozen_time: int
-    memory_dump_time: int
-    memory_write_time: int
-    pages_scanned: int
-    pages_skipped_parent: int
-    pages_written: int
-    def __init__(self, freezing_time: _Optional[int] = ..., frozen_time: _Optional[int] = ..., memory_dump_time: _Optional[int] = ..., memory_write_time: _Optional[int] = ..., pages_scanned: _Optional[int] = ..., pages_skipped_parent: _Optional[int] = ..., pages_written: _Optional[int] = ...) -> None: ...
-
-class RestoreStats(_message.Message):
-    __slots__ = ("pages_compared", "pages_skipped", "forking_time", "restore_time")
-    PAGES_COMPARED_FIELD_NUMBER: _ClassVar[int]
-    PAGES_SKIPPED_FIELD_NUMBER: _ClassVar[int]
-    FORKING_TIME_FIELD_NUMBER: _ClassVar[int]
-    RESTORE_TIME_FIELD_NUMBER: _ClassVar[int]
-    pages_compared: int
-    pages_skipped: int
-    forking_time: int
-    restore_time: int
-    def __init__(self, pages_compared: _Optional[int] = ..., pages_skipped: _Optional[int] = ..., forking_time: _Optional[int] = ..., restore_time: _Optional[int] = ...) -> None: ...
-
-class StatsEntry(_message.Message):
-    __slots__ = ("dump", "restore")
-    DUMP_FIELD_NUMBER: _ClassVar[int]
-    RESTORE_FIELD_NUMBER: _ClassVar[int]
-    dump: DumpStats
-    restore: RestoreStats
-    def __init__(self, dump: _Optional[_Union[DumpStats, _Mapping]] = ..., restore: _Optional[_Union[RestoreStats, _Mapping]] = ...) -> None: ...

@@ -17,15 +17,6 @@ from mmsnap.process import criu_images_pb2 as pb
 
 _SIZE: Final = struct.Struct("<I")
 _MAGIC_BYTES: Final = 8
-# The inventory has only the number of its own, and no common one before it.
-_INVENTORY_MAGIC_BYTES: Final = 4
-
-
-def inventory(folder: Path) -> pb.InventoryEntry:
-    """What CRIU says of the dump as a whole."""
-    found: pb.InventoryEntry
-    (found,) = _entries(folder / "inventory.img", _INVENTORY_MAGIC_BYTES, [pb.InventoryEntry])
-    return found
 
 
 def files(folder: Path) -> list[pb.FileEntry]:
@@ -36,13 +27,6 @@ def files(folder: Path) -> list[pb.FileEntry]:
 def tasks(folder: Path) -> list[pb.TaskEntry]:
     """The tree of processes."""
     return _entries(folder / "pstree.img", _MAGIC_BYTES, [pb.TaskEntry])
-
-
-def stats(file: Path) -> pb.StatsEntry:
-    """How long CRIU took, by its own account."""
-    found: pb.StatsEntry
-    (found,) = _entries(file, _MAGIC_BYTES, [pb.StatsEntry])
-    return found
 
 
 def pagemap(file: Path) -> tuple[pb.PagemapHead, list[pb.PagemapEntry]]:

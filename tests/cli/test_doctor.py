@@ -21,7 +21,16 @@ def test_machine_that_can_do_it(mmsnap: Run) -> None:
     assert shown.returncode == 0
     assert "userfaultfd" in shown.stdout
     found = findings(mmsnap)
-    assert all(each["verdict"] != "missing" for each in found.values())
+    for_programs = {
+        "CRIU",
+        "the kernel, for CRIU",
+        "cgroup freezer",
+        "unmodified programs",
+        "programs of other users",
+    }
+    assert all(
+        each["verdict"] in ("ok", "slower") or what in for_programs for what, each in found.items()
+    )
     assert "Linux" in found["kernel"]["found"]
 
 
