@@ -229,7 +229,7 @@ class Engine:
             part,
             manifest,
             freezer=self._freezer,
-            first_pid=self._first.pid,
+            first=self._first,
             outputs=self._outputs,
             everybody=everybody,
         )

@@ -17,6 +17,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from mmsnap.errors import MmsnapError
@@ -25,6 +26,8 @@ from mmsnap.process.namespaces import adopt_orphans, leave_namespaces, own_mount
 from mmsnap.process.network_lock import NetworkLock
 
 _MESSAGE_MAX_BYTES: Final = 1 << 18
+_DONE: Final = b"done"
+_LAST_PID: Final = Path("/proc/sys/kernel/ns_last_pid")
 _NO_SUCH_PROGRAM: Final = 127
 _NOT_EXECUTABLE: Final = 126
 
@@ -61,11 +64,15 @@ class FirstProcess:
         """`outputs`: the descriptors of the program's standard output and error."""
         adopt_orphans()
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._numbering, numbered = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         between = os.fork()
         if between == 0:
             self._line.close()
-            _become_parent_of_first(_First(freezer, lock, outputs, theirs), clocks, theirs)
+            self._numbering.close()
+            first = _First(freezer, lock, outputs, theirs, numbered)
+            _become_parent_of_first(first, clocks, theirs)
         theirs.close()
+        numbered.close()
         _, status = os.waitpid(between, 0)
         told = self._line.recv(_MESSAGE_MAX_BYTES) if status == 0 else b""
         if not told:
@@ -100,9 +107,20 @@ class FirstProcess:
             return Started(news["started"])
         return Exited(news["exited"], news["status"])
 
+    def number_next(self, last_pid: int) -> None:
+        """The next process of the namespaces gets a number above this one; OSError.
+
+        May be called beside all else: it has a line of its own.
+        """
+        self._numbering.send(str(last_pid).encode())
+        told = self._numbering.recv(_MESSAGE_MAX_BYTES)
+        if told != _DONE:
+            raise OSError(told.decode() or "the first process is gone")
+
     def end(self) -> None:
         """Ends it and everything in its namespaces."""
         self._line.close()
+        self._numbering.close()
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, 0)
 
@@ -129,12 +147,18 @@ class _First:
     """Process number 1. Single-threaded; ends with its line."""
 
     def __init__(
-        self, freezer: Freezer, lock: NetworkLock, outputs: tuple[int, int], line: socket.socket
+        self,
+        freezer: Freezer,
+        lock: NetworkLock,
+        outputs: tuple[int, int],
+        line: socket.socket,
+        numbering: socket.socket,
     ) -> None:
         self._freezer = freezer
         self._lock = lock
         self._outputs = outputs
         self._line = line
+        self._numbering = numbering
 
     def run(self) -> NoReturn:
         os.setsid()
@@ -147,12 +171,14 @@ class _First:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         while True:
-            sources: list[socket.socket | int] = [self._line, self._wakeup]
+            sources: list[socket.socket | int] = [self._line, self._numbering, self._wakeup]
             ready, _, _ = select.select(sources, [], [])
             if self._wakeup in ready:
                 with contextlib.suppress(BlockingIOError):
                     os.read(self._wakeup, 4096)
                 self._collect()
+            if self._numbering in ready:
+                self._number_next()
             if self._line in ready:
                 order = self._line.recv(_MESSAGE_MAX_BYTES)
                 if not order:
@@ -170,6 +196,17 @@ class _First:
                 order, self._outputs, lambda: self._freezer.procs.write_text("0"), self._unblocked
             )
         self._line.send(json.dumps({"started": pid}).encode())
+
+    def _number_next(self) -> None:
+        last_pid = self._numbering.recv(_MESSAGE_MAX_BYTES)
+        if not last_pid:
+            return  # so has the other line, which is looked at next
+        try:
+            _LAST_PID.write_bytes(last_pid)
+            answer = _DONE
+        except OSError as error:
+            answer = f"{_LAST_PID}: {error.strerror}".encode()
+        self._numbering.send(answer)
 
     def _collect(self) -> None:
         while True:

@@ -7,12 +7,9 @@ are links to the images themselves, which are never changed.
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import signal
-import subprocess
-import time
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Final
@@ -25,12 +22,9 @@ from mmsnap.process.criu import Criu, Running
 from mmsnap.process.freezer import Freezer
 from mmsnap.process.manifest import Manifest, Part
 from mmsnap.process.namespaces import enter_command
-
-log = logging.getLogger(__name__)
+from mmsnap.process.program import FirstProcess
 
 _LOG: Final = "restore.log"
-_TRIES: Final = 5
-_TRY_SECONDS: Final = 0.02
 _ENTER = 'echo 0 > "$0" && exec "$@"'
 
 
@@ -46,7 +40,7 @@ def restore(
     manifest: Manifest,
     *,
     freezer: Freezer,
-    first_pid: int,
+    first: FirstProcess,
     outputs: tuple[int, int],
     everybody: Iterable[Connection],
 ) -> int:
@@ -69,14 +63,14 @@ def restore(
     work.mkdir(mode=0o700)
     _, outer = split_inner(connections_in(part), everybody)
     _prepare(part.images, work, outer)
-    _leave_room_for_criu(part.images, first_pid)
+    _leave_room_for_criu(part.images, first)
     inherited = [
         f"--inherit-fd=fd[{fd}]:pipe:[{inode}]"
         for fd, inode in zip(outputs, manifest.outputs, strict=True)
     ]
     command = [
         *("sh", "-c", _ENTER, str(freezer.procs)),
-        *enter_command(first_pid),
+        *enter_command(first.pid),
         *criu.criu.command,
         "restore",
         f"--images-dir={work}",
@@ -105,23 +99,16 @@ def let_go(freezer: Freezer) -> None:
             continue
 
 
-def _leave_room_for_criu(images: Path, first_pid: int) -> None:
+def _leave_room_for_criu(images: Path, first: FirstProcess) -> None:
     """CRIU runs in the program's namespaces, and must not take a process id that it restores."""
     taken = {pid for task in image_file.tasks(images) for pid in (task.pid, *task.threads)}
-    number_next = f"echo {max(taken)} > /proc/sys/kernel/ns_last_pid"
-    command = [*enter_command(first_pid), "sh", "-c", number_next]
-    for _ in range(_TRIES):
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, start_new_session=True
-        )
-        if done.returncode == 0:
-            return
-        log.info("%s: %s, again", number_next, done.stderr.strip())
-        time.sleep(_TRY_SECONDS)
-    raise MmsnapError(
-        f"process ids can not be chosen: {number_next}: {done.stderr.strip()}",
-        hint="the kernel needs /proc/sys/kernel/ns_last_pid (CONFIG_CHECKPOINT_RESTORE)",
-    )
+    try:
+        first.number_next(max(taken))
+    except OSError as error:
+        raise MmsnapError(
+            f"process ids can not be chosen from {max(taken)} on: {error}",
+            hint="the kernel needs /proc/sys/kernel/ns_last_pid (CONFIG_CHECKPOINT_RESTORE)",
+        ) from error
 
 
 def _prepare(images: Path, work: Path, outer: Collection[Connection]) -> None:
