@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mmsnap.process import open_files, pages, trees
+from mmsnap.process import addresses, connections, image_file, open_files, pages, trees
 from mmsnap.process.connections import LISTENING
 from mmsnap.process.criu import Criu, Running
 from mmsnap.process.freezer import Freezer
@@ -99,6 +99,11 @@ class Capture:
             for s in self._hold.sockets
             if s.state == LISTENING
         }
+        used = {
+            connections.image_address(entry.inet.source_address)
+            for entry in image_file.files(images)
+            if entry.HasField("inet")
+        }
         monotonic_ns, boottime_ns = self._clocks
         manifest = Manifest(
             epoch=self._part.epoch,
@@ -110,6 +115,7 @@ class Capture:
             criu_version=".".join(map(str, self._criu.version)),
             command=self._subject.command,
             listening=tuple(sorted(listening)),
+            addresses=tuple(a for a in addresses.present() if a.address in used),
             written=tuple(self._written),
             mapped=tuple(self._mapped),
             trees=self._trees,

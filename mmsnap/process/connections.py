@@ -11,7 +11,7 @@ import json
 import re
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -40,6 +40,14 @@ class Connection:
 
     local: End
     remote: End
+
+    def moved(self, addresses: Mapping[str, str]) -> Connection:
+        """The same where addresses are others; those that the map does not have stay."""
+        ends = (
+            End(addresses.get(end.address, end.address), end.port)
+            for end in (self.local, self.remote)
+        )
+        return Connection(*ends)
 
     @property
     def reversed(self) -> Connection:
@@ -113,6 +121,14 @@ def image_connection(entry: pb.FileEntry) -> Connection | None:
 def image_address(words: Iterable[int]) -> str:
     """An address as images have it."""
     return _text(b"".join(struct.pack("<I", word) for word in words))
+
+
+def image_words(address: str, like: Collection[int]) -> list[int]:
+    """An address for an image, in the clothes of the one that was there."""
+    raw = ipaddress.ip_address(address).packed
+    if len(like) == 4 and len(raw) == 4:
+        raw = ipaddress.IPv6Address(f"::ffff:{address}").packed
+    return [word for (word,) in struct.iter_unpack("<I", raw)]
 
 
 def store(file: Path, connections: Iterable[Connection]) -> None:

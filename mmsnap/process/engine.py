@@ -17,11 +17,21 @@ from typing import Final
 
 from mmsnap.errors import (
     AbortedError,
+    MmsnapError,
     PauseExceededError,
     PoolFullError,
     UnsupportedError,
 )
-from mmsnap.process import connections, open_files, pages, preflight, privileges, restoring, trees
+from mmsnap.process import (
+    addresses,
+    connections,
+    open_files,
+    pages,
+    preflight,
+    privileges,
+    restoring,
+    trees,
+)
 from mmsnap.process.capture import Capture, Subject
 from mmsnap.process.criu import Criu
 from mmsnap.process.freezer import Freezer
@@ -30,7 +40,7 @@ from mmsnap.process.manifest import Part, member_folder, parts_of_epoch
 from mmsnap.process.network_lock import NetworkLock
 from mmsnap.process.program import FirstProcess
 from mmsnap.process.reserve import Reserve
-from mmsnap.process.sockets import silenced
+from mmsnap.process.sockets import reset_at_end
 
 log = logging.getLogger(__name__)
 
@@ -83,6 +93,7 @@ class Engine:
         self._bytes_per_second = float(_QUICKEST_BYTES_PER_SECOND)
         self.root_pid = 0  # 0: no program
         place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        addresses.store(place.folder, addresses.present())
 
     # ---- running ----
 
@@ -108,6 +119,7 @@ class Engine:
         self._freezer.remove()
         self._reserve.release()
         (self._place.folder / _HELD_CONNECTIONS).unlink(missing_ok=True)
+        addresses.forget(self._place.folder)
 
     # ---- a checkpoint ----
 
@@ -205,6 +217,11 @@ class Engine:
         part = Part(self._place.folder, epoch)
         if not part.exists:
             return [f"it has no part of @{epoch}"]
+        addresses.store(self._place.folder, addresses.present())  # it may have others by now
+        try:
+            self._moved(epoch)
+        except MmsnapError as error:
+            return [error.message]
         return preflight.reasons_against(self._criu, part, self._freezer.pids())
 
     def restore(self, epoch: int) -> int:
@@ -215,12 +232,13 @@ class Engine:
         """
         part = Part(self._place.folder, epoch)
         manifest = part.load()
+        moved = self._moved(epoch)
         everybody = {
             connection
-            for other in parts_of_epoch(self._place.pool, self._place.group, epoch).values()
-            for connection in restoring.connections_in(other)
+            for other in self._parts(epoch).values()
+            for connection in restoring.connections_in(other, moved)
         }
-        inner, _ = connections.split_inner(restoring.connections_in(part), everybody)
+        inner, _ = connections.split_inner(restoring.connections_in(part, moved), everybody)
         self._end_current(inner)
         self.root_pid = manifest.root_pid
         self._command = manifest.command
@@ -232,6 +250,7 @@ class Engine:
             first=self._first,
             outputs=self._outputs,
             everybody=everybody,
+            moved=moved,
         )
         self._parent = part
         return reset_count
@@ -245,13 +264,24 @@ class Engine:
         """Ends what runs: the outside hears of it, the group's other ends do not."""
         inner, _ = connections.split_inner(self._hold.connections, self._held_by_all())
         self._hold.silence_only(inner | restored)
-        with silenced(self._freezer.pids(), inner):
+        with reset_at_end(self._freezer.pids()):
             self._freezer.kill()
             self._hold.held = False
             try:
                 self._freezer.wait_empty(_END_SECONDS)
             except TimeoutError as error:
                 raise AbortedError(str(error), subject=self._place.member) from error
+
+    def _parts(self, epoch: int) -> dict[str, Part]:
+        return parts_of_epoch(self._place.pool, self._place.group, epoch)
+
+    def _moved(self, epoch: int) -> dict[str, str]:
+        """Where the addresses of all members went; MmsnapError when that can not be told."""
+        of_members = {
+            member: addresses.moves(part.load().addresses, addresses.load(part.folder.parent))
+            for member, part in self._parts(epoch).items()
+        }
+        return addresses.merged(of_members)
 
     def _held_by_all(self) -> set[connections.Connection]:
         """What all members of the group were connected to when they were held."""

@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from mmsnap.errors import CorruptionError, FormatVersionError, NotFoundError
 from mmsnap.memory import crc32c
+from mmsnap.process.addresses import Address
 
 VERSION: Final = 1
 FOLDER: Final = "processes"
@@ -72,6 +73,7 @@ class Manifest:
         outputs: inodes of the pipes that were its standard output and error.
         monotonic_ns, boottime_ns: its clocks; they must not go back.
         listening: (address, port) of what it listens on.
+        addresses: those of its network interfaces that its sockets used.
         written: files outside of the trees that it had open for writing.
         mapped: executables and libraries.
         parent: the epoch of the part that has the pages which are not here; 0: none.
@@ -88,6 +90,7 @@ class Manifest:
     criu_version: str
     command: tuple[str, ...]
     listening: tuple[tuple[str, int], ...] = ()
+    addresses: tuple[Address, ...] = ()
     written: tuple[FileState, ...] = ()
     mapped: tuple[FileState, ...] = ()
     trees: tuple[Tree, ...] = ()
@@ -236,6 +239,7 @@ def _manifest(fields: dict[str, Any]) -> Manifest:
     fields["outputs"] = tuple(fields["outputs"])
     fields["command"] = tuple(fields["command"])
     fields["listening"] = tuple((address, port) for address, port in fields["listening"])
+    fields["addresses"] = tuple(Address(**a) for a in fields.get("addresses", ()))
     for name in ("written", "mapped"):
         fields[name] = tuple(FileState(**state) for state in fields[name])
     fields["trees"] = tuple(Tree(**tree) for tree in fields["trees"])

@@ -10,14 +10,21 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from mmsnap.errors import MmsnapError
 from mmsnap.process import criu_images_pb2 as pb
 from mmsnap.process import image_file, trees
-from mmsnap.process.connections import CLOSED, Connection, image_connection, split_inner
+from mmsnap.process.connections import (
+    CLOSED,
+    Connection,
+    image_address,
+    image_connection,
+    image_words,
+    split_inner,
+)
 from mmsnap.process.criu import Criu, Running
 from mmsnap.process.freezer import Freezer
 from mmsnap.process.manifest import Manifest, Part
@@ -28,10 +35,10 @@ _LOG: Final = "restore.log"
 _ENTER = 'echo 0 > "$0" && exec "$@"'
 
 
-def connections_in(part: Part) -> set[Connection]:
-    """The TCP connections that a part has."""
+def connections_in(part: Part, moved: Mapping[str, str]) -> set[Connection]:
+    """The TCP connections that a part has, where they will be."""
     found = map(image_connection, image_file.files(part.images))
-    return {connection for connection in found if connection is not None}
+    return {connection.moved(moved) for connection in found if connection is not None}
 
 
 def restore(
@@ -43,12 +50,14 @@ def restore(
     first: FirstProcess,
     outputs: tuple[int, int],
     everybody: Iterable[Connection],
+    moved: Mapping[str, str],
 ) -> int:
     """Restores the program under its first process, all of it stopped.
 
     Args:
         outputs: descriptors of the pipes that are its standard output and error from now on.
-        everybody: the connections of all members' parts of this checkpoint.
+        everybody: the connections of all members' parts of this checkpoint, where they will be.
+        moved: the addresses that are others now, those of all members.
 
     Returns:
         How many connections to the outside were closed.
@@ -61,8 +70,8 @@ def restore(
     work = part.folder.with_name(f"{part.epoch}.restoring")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(mode=0o700)
-    _, outer = split_inner(connections_in(part), everybody)
-    _prepare(part.images, work, outer)
+    _, outer = split_inner(connections_in(part, moved), everybody)
+    _prepare(part.images, work, outer, moved)
     _leave_room_for_criu(part.images, first)
     inherited = [
         f"--inherit-fd=fd[{fd}]:pipe:[{inode}]"
@@ -111,15 +120,27 @@ def _leave_room_for_criu(images: Path, first: FirstProcess) -> None:
         ) from error
 
 
-def _prepare(images: Path, work: Path, outer: Collection[Connection]) -> None:
+def _prepare(
+    images: Path, work: Path, outer: Collection[Connection], moved: Mapping[str, str]
+) -> None:
     for file in images.iterdir():
         if file.name != "files.img" and file.suffix != ".log":
             (work / file.name).symlink_to(file)
     entries = image_file.files(images)
     for entry in entries:
-        if image_connection(entry) in outer:
-            _close(entry.inet)
+        if entry.HasField("inet"):
+            connection = image_connection(entry)
+            if connection is not None and connection.moved(moved) in outer:
+                _close(entry.inet)
+            _move(entry.inet, moved)
     image_file.rewrite(images / "files.img", work / "files.img", entries)
+
+
+def _move(inet: pb.InetSocket, moved: Mapping[str, str]) -> None:
+    for words in (inet.source_address, inet.destination_address):
+        new = moved.get(image_address(words))
+        if new is not None:
+            words[:] = image_words(new, words)
 
 
 def _close(inet: pb.InetSocket) -> None:

@@ -1,8 +1,8 @@
-"""Ending the connections of a program that is about to be killed, each in its own way.
+"""Ending the connections of a program that is about to be killed: by a reset, at once.
 
-An inner connection must vanish without a word: the peer's restored end must not hear of the death
-of the old one, and no remains may keep its port. An outer one must be reset, so that the peer
-notices at once. Both are prepared on copies of the sockets, taken from the held process.
+A peer outside of the group notices then, instead of waiting for an answer that never comes. An
+inner peer must not hear of it, or its restored end would die of the old one's death: the network
+lock, which is held meanwhile, drops that packet. Nothing remains that would keep a port.
 """
 
 from __future__ import annotations
@@ -11,45 +11,33 @@ import ctypes
 import os
 import socket
 import struct
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from mmsnap.process.connections import LISTENING, Connection, open_sockets, socket_fds
+from mmsnap.process.connections import LISTENING, open_sockets, socket_fds
 
 _PIDFD_GETFD: Final = 438  # of all architectures
-_TCP_REPAIR: Final = 19
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @contextmanager
-def silenced(pids: Iterable[int], inner: Collection[Connection]) -> Iterator[int]:
-    """While inside, the processes may be killed; at the end their connections are gone.
-
-    Yields how many connections to the outside are reset.
-    """
+def reset_at_end(pids: Iterable[int]) -> Iterator[None]:
+    """While inside, the held processes may be killed; at the end their connections are gone."""
     pids = list(pids)
-    known = {s.inode: s for s in open_sockets(pids) if s.state != LISTENING}
+    connected = {s.inode for s in open_sockets(pids) if s.state != LISTENING}
     taken: list[socket.socket] = []
-    outer_count = 0
     try:
         for pid in pids:
             for fd, inode in socket_fds(pid):
-                if inode not in known:
-                    continue
-                connection = known.pop(inode).connection
-                copy = _take(pid, fd)
-                if copy is None:
-                    continue
-                taken.append(copy)
-                if connection in inner:
-                    copy.setsockopt(socket.IPPROTO_TCP, _TCP_REPAIR, 1)
-                else:
+                copy = _take(pid, fd) if inode in connected else None
+                if copy is not None:
+                    connected.remove(inode)
+                    taken.append(copy)
                     copy.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-                    outer_count += 1
-        yield outer_count
+        yield
     finally:
         for copy in taken:
             copy.close()

@@ -60,3 +60,33 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *words): pass
 http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
+
+# Both ends send numbers without end and check what they get: a gap, a repetition or an error ends
+# either. More is sent than the wire carries, so there is always some of it on the way.
+FLOOD = """
+import os, socket, struct, sys, threading
+role, address = sys.argv[1:]
+end = (address, 7000)
+if role == "listen":
+    line, _ = socket.create_server(end).accept()
+else:
+    line = socket.create_connection(end)
+def send():
+    number = 0
+    while True:
+        line.sendall(struct.pack("<512Q", *range(number, number + 512)))
+        number += 512
+def receive():
+    expected = 0
+    with line.makefile("rb") as file:
+        while True:
+            (number,) = struct.unpack("<Q", file.read(8))
+            if number != expected: os._exit(3)
+            expected += 1
+            if expected % 5000 == 0: print(expected, flush=True)
+def or_end(work):
+    try: work()
+    finally: os._exit(4)
+threading.Thread(target=or_end, args=(send,)).start()
+or_end(receive)
+"""

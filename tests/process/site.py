@@ -76,14 +76,23 @@ class Site:
         await_true(lambda: self.mmsnap("ps", check=False).returncode == 0, "the service answers")
         return self.agent
 
-    def run(self, group: str, member: str, *command: str, options: tuple[str, ...] = ()) -> Shim:
-        """Starts a program, and waits until it is a member."""
+    def run(
+        self,
+        group: str,
+        member: str,
+        *command: str,
+        options: tuple[str, ...] = (),
+        host: str = "",
+    ) -> Shim:
+        """Starts a program, and waits until it is a member; `host` is a network namespace."""
         number = len(self.shims)
         out, err = self.folder / f"{number}.out", self.folder / f"{number}.err"
-        words = [MMSNAP, "run", "--engine", "process", "--group", group, "--member", member]
+        inside = ["nsenter", f"--net={host}"] if host else []
+        run = [*inside, MMSNAP, "run", "--engine", "process"]
+        run += ["--group", group, "--member", member]
         with out.open("wb") as stdout, err.open("wb") as stderr:
             process = subprocess.Popen(
-                [*words, *options, "--", *command],
+                [*run, *options, "--", *command],
                 env=self.environment,
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
