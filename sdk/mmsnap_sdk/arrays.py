@@ -66,7 +66,7 @@ class Arrays(Mapping[str, NDArray[Any]]):
         """The view of an array, made of zeros when there is none; see `App.array`."""
         entry = self._directory.entries().get(name)
         if entry is None:
-            with self._store.guard, self._store.lock:
+            with self._store.step:
                 entry = self._directory.entries().get(name) or self._create(name, shape, dtype)
         _require_same(name, entry, shape, dtype)
         return self._view(name, entry)
@@ -75,7 +75,7 @@ class Arrays(Mapping[str, NDArray[Any]]):
         """Grows the first axis; see `App.resize`."""
         self._store.require_writable()
         wanted = _shape(shape)
-        with self._store.guard, self._store.lock:
+        with self._store.step:
             entry = self._directory.entries().get(name)
             if entry is None:
                 raise _not_found(name, self._store.region.name)

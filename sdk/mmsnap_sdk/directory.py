@@ -123,14 +123,14 @@ class Directory:
 
     def set(self, name: str, entry: ArrayEntry) -> None:
         """Adds or replaces an entry."""
-        with self._store.guard, self._store.lock:
+        with self._store.step:
             self._store.write(CellKind.ARRAY, name, entry.encode())
             self._entries = {**self._entries, name: entry}
             self.change_count += 1
 
     def remove(self, name: str) -> None:
         """Removes an entry; KeyError: there is none."""
-        with self._store.guard, self._store.lock:
+        with self._store.step:
             self._store.delete(CellKind.ARRAY, name)
             entry = self._entries[name]
             self._store.space.give_up(entry.offset, entry.block_bytes)

@@ -55,7 +55,7 @@ def _stored_schema(store: Store) -> int | None:
 
 
 def _write(store: Store, schema: int) -> None:
-    with store.guard, store.lock:
+    with store.step:
         store.write(CellKind.SCHEMA, _KEY, b"%d" % schema)
 
 

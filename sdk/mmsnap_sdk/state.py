@@ -76,14 +76,14 @@ class State(MutableMapping[str, Any]):
         if not isinstance(key, str):
             raise TypeError(f"a key of app.state is a string, not a {type(key).__name__}")
         data = self._encode(key, value)
-        with self._store.guard, self._store.lock:
+        with self._store.step:
             self._store.write(CellKind.STATE, key, data)
             self._replace(key)
             if is_unchanging(value):
                 self._known[key] = value
 
     def __delitem__(self, key: str) -> None:
-        with self._store.guard, self._store.lock:
+        with self._store.step:
             self._store.delete(CellKind.STATE, key)
             self._replace(key)
 
@@ -101,14 +101,14 @@ class State(MutableMapping[str, Any]):
 
     def setdefault(self, key: str, default: Any = None) -> Any:
         """The value of `key`, after setting it to `default` if there was none."""
-        with self._store.guard:
+        with self._store.step:
             if key not in self:
                 self[key] = default
             return self[key]
 
     def pop(self, key: str, *default: Any) -> Any:
         """Removes `key` and returns its value, as a copy of its own."""
-        with self._store.guard:
+        with self._store.step:
             if key not in self and default:
                 return default[0]
             value = deepcopy(self[key])
@@ -128,7 +128,7 @@ class State(MutableMapping[str, Any]):
 
     def _read(self, key: str) -> Any:
         inside = self._store.guard.depth > 0
-        with self._store.guard, self._store.lock:
+        with self._store.step:
             data = self._store.read(CellKind.STATE, key)
             if data is None:
                 raise KeyError(key)
@@ -171,7 +171,7 @@ class State(MutableMapping[str, Any]):
             raise failure
 
     def _release(self, key: str, holder: int) -> None:
-        with self._store.guard, self._store.lock:
+        with self._store.step:
             live = self._live.get(key)
             if live is None or holder not in live.holders:
                 return

@@ -10,15 +10,44 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
+from types import TracebackType
 
 from mmsnap.errors import MmsnapError, ReadOnlyError
-from mmsnap.memory import Region
+from mmsnap.memory import Guard, Region
 from mmsnap_sdk.cells import Cells
 from mmsnap_sdk.layout import STAMP_WORD, CellKind, damaged
 from mmsnap_sdk.space import PAGE_BYTES, Space
 
 # No stamp is negative: from now on every access goes the slow way, and is refused there.
 _ENDED = -1
+
+
+class _Step:
+    """A change of ours that is made whole or not at all, and so is no update cut short by an error.
+
+    `with app.update()` around it is: there the exception that leaves it says what is half done.
+    """
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        # Taken inside the guard only, never the other way round; never held while waiting.
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> None:
+        self._guard.__enter__()
+        self._lock.acquire()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lock.release()
+        if isinstance(error, Exception):
+            self._guard.__exit__(None, None, None)
+        else:
+            self._guard.__exit__(kind, error, trace)  # an interrupt may come anywhere
 
 
 class Store:
@@ -32,8 +61,7 @@ class Store:
         self.region = region
         self.guard = region.guard
         self.space = Space(region)
-        # Taken inside the guard only, never the other way round; never held while waiting.
-        self.lock = threading.RLock()
+        self.step = _Step(self.guard)
         self._cells = Cells(region, self.space)
         self._ended: MmsnapError | None = None
         self._reloaded: list[Callable[[], Iterable[tuple[int, int]]]] = []
@@ -52,24 +80,24 @@ class Store:
         """
         if self._cells.words[STAMP_WORD] != self._cells.stamp:
             self.require_open()
-            with self.guard, self.lock:
+            with self.step:
                 self._reload()
 
     def open(self) -> None:
         """Reads the cells for the first time, or makes the first ones in an empty region."""
-        with self.guard, self.lock:
+        with self.step:
             self._cells.stamp = _ENDED
             self._reload()
 
     def keys(self, kind: CellKind) -> list[str]:
         """The keys of a kind."""
-        with self.guard, self.lock:
+        with self.step:
             self.current()
             return self._cells.keys(kind)
 
     def read(self, kind: CellKind, key: str) -> bytes | None:
         """The value of a cell; None: there is no such cell."""
-        with self.guard, self.lock:
+        with self.step:
             self.current()
             return self._cells.read(kind, key)
 

@@ -330,7 +330,7 @@ def test_a_forged_directory_entry_is_refused(
     entry = {"dtype": "<i8", "shape": [10], "offset": 8192, "block": 4096, field: value}
     store = Store(app.region)
     store.open()
-    with store.guard, store.lock:
+    with store.step:
         store.write(CellKind.ARRAY, "forged", json.dumps(list(entry.values())).encode())
     app.checkpoint()
     app.close(checkpoint=False)

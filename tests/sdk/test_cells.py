@@ -143,7 +143,7 @@ def test_a_full_region_keeps_the_old_value(pool: Path) -> None:
     small = Region.open(pool, "small", size_bytes=4 << 20)
     store = Store(small)
     store.open()
-    with store.guard, store.lock:
+    with store.step:
         store.write(CellKind.STATE, "key", b"old")
         with pytest.raises(mmsnap.PoolFullError):
             store.write(CellKind.STATE, "key", bytes(8 << 20))

@@ -182,3 +182,44 @@ def test_checkpoints_without_any_update_in_a_single_thread(app: mmsnap.App) -> N
         assert taken.consistency == "application"
     app.restore("c2")
     assert (a.tolist(), app.state["n"]) == ([2] * 10, 2)
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        lambda app: app.array("absent"),
+        lambda app: app.array("big", 1 << 40),
+        lambda app: app.array("objects", 1, object),
+        lambda app: app.array("n" * 100_000, 1),
+        lambda app: app.resize("absent", 11),
+        lambda app: app.resize("a", 1 << 40),
+        lambda app: app.arrays.__delitem__("absent"),
+        lambda app: app.state["absent"],
+        lambda app: app.state.__delitem__("absent"),
+        lambda app: app.state.pop("absent"),
+        lambda app: app.state.setdefault("x", object()),
+        lambda app: app.state.__setitem__("x", bytes(1 << 30)),
+        lambda app: app.state.__setitem__("x" * 100_000, 1),
+    ],
+)
+def test_a_call_that_changed_nothing_leaves_nothing_half_done(
+    pool: Path, mistake: Callable[[mmsnap.App], object]
+) -> None:
+    with mmsnap.open(pool, size="4MiB") as app:
+        app.array("a", 10, np.int64)
+        with pytest.raises(Exception, match=r"."):
+            mistake(app)
+        assert app.state.get("absent") is None
+        assert app.checkpoint().consistency == "application"
+
+
+def test_an_interrupt_in_the_middle_of_a_call_is_an_update_cut_short(pool: Path) -> None:
+    with mmsnap.open(pool, size="4MiB") as app, pytest.MonkeyPatch.context() as patched:
+
+        def interrupted(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        patched.setattr(app.state._store._cells, "write", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            app.state["x"] = 1
+        assert app.checkpoint().consistency == "crash"
