@@ -5,7 +5,7 @@ transaction each; what is not in here was aborted. The bytes themselves, and the
 checkpoints of embedded pools, are mmsnap.memory's.
 """
 
-from mmsnap.catalog.catalog import Catalog, name_taken
+from mmsnap.catalog.catalog import Catalog, group_taken, name_taken
 from mmsnap.catalog.records import (
     EngineKind,
     GroupCheckpoint,
@@ -25,5 +25,6 @@ __all__ = [
     "MemberRecord",
     "MemberState",
     "OnLoss",
+    "group_taken",
     "name_taken",
 ]

@@ -150,6 +150,26 @@ class Catalog:
                 (checkpoint.epoch, checkpoint.group),
             )
 
+    def adopt(self, checkpoint: GroupCheckpoint, *, pending: bool) -> None:
+        """A new group whose head is this checkpoint, its only one, made elsewhere.
+
+        Args:
+            pending: its programs are restored from it as soon as all have been started.
+
+        Raises:
+            FileExistsError: there is a group of that name.
+        """
+        epoch = checkpoint.epoch
+        with self._transaction():
+            try:
+                self._sql.execute(
+                    "INSERT INTO groups VALUES (?, ?, ?, 0, ?)",
+                    (checkpoint.group, epoch, epoch + 1, epoch if pending else 0),
+                )
+            except sqlite3.IntegrityError as error:
+                raise group_taken(checkpoint.group) from error
+            self._insert(checkpoint)
+
     def checkpoints(self, group: str | None = None) -> list[GroupCheckpoint]:
         """Those of a group, or of all groups, ascending by epoch."""
         rows = self._sql.execute(
@@ -303,6 +323,11 @@ def name_taken(group: str, name: str) -> FileExistsError:
     return FileExistsError(
         f"group {group} has a checkpoint {name} already: choose another name, or delete that one"
     )
+
+
+def group_taken(group: str) -> FileExistsError:
+    """The error of a second group by the same name."""
+    return FileExistsError(f"there is a group {group} already: choose another name")
 
 
 def _figures(row: sqlite3.Row) -> MemberFigures:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mmsnap.cli import checkpoint, node
+from mmsnap.cli import checkpoint, node, transfer
 from mmsnap.cli.agent import agent
 from mmsnap.cli.demo import demo
 from mmsnap.cli.doctor import doctor
@@ -69,5 +69,6 @@ application.command()(watch)
 application.add_typer(checkpoint.commands, name="checkpoint")
 application.add_typer(node.commands, name="node")
 application.command()(restore)
+application.command()(transfer.clone)
 application.command()(doctor)
 application.command()(demo)

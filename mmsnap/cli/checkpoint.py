@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from mmsnap.cli import transfer
 from mmsnap.cli.confirmation import Yes, confirm
 from mmsnap.cli.options import Address, MaxPause, Pool, RegionName, duration
 from mmsnap.cli.output import Format, Output
@@ -265,6 +266,10 @@ def prune(
         for each in chosen:
             checkpoints.delete(f"@{each.epoch}")
     typer.echo(f"deleted {len(chosen)} checkpoints")
+
+
+commands.command()(transfer.export)
+commands.command("import")(transfer.import_)
 
 
 def _set_pinned(

@@ -23,6 +23,7 @@ from grpc_reflection.v1alpha import reflection
 
 from mmsnap.errors import InUseError, NotFoundError
 from mmsnap.group.messages import Failed, Hello
+from mmsnap.node.copies import forget_interrupted
 from mmsnap.node.events import Events
 from mmsnap.node.groups import Groups
 from mmsnap.node.ledger import Ledger
@@ -93,6 +94,7 @@ class Agent:
                 hint="make the folder first",
             )
         self._lock = PoolLock(self.pool)
+        forget_interrupted(self.pool)
         _make_room(self._socket)
         sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
         self._ledger = Ledger(self.pool / CATALOG_FILE)

@@ -16,7 +16,7 @@ import grpc
 from grpc_status import rpc_status
 
 from mmsnap.catalog import GroupCheckpoint
-from mmsnap.node import bounds
+from mmsnap.node import bounds, copies
 from mmsnap.node.admission import Application
 from mmsnap.node.groups import Groups
 from mmsnap.node.live_group import CheckpointOrder
@@ -212,6 +212,40 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
         group = self._groups.group(await self._known(request.group))
         members = await verify_checkpoint(group, bounds.check_reference(request.checkpoint))
         return pb.VerifyCheckpointResponse(members=members)
+
+    # ---- copies ----
+
+    @_unary
+    async def Clone(self, request: pb.CloneRequest) -> pb.CloneResponse:  # noqa: N802
+        group = self._groups.group(await self._known(request.group))
+        name = bounds.check_reference(request.checkpoint)
+        new = bounds.check_label("group", request.new_group)
+        made = await asyncio.shield(self._groups.run(copies.clone(group, name, new)))
+        return pb.CloneResponse(checkpoint=checkpoint_reply(made, made.epoch))
+
+    @_streaming
+    async def Export(  # noqa: N802
+        self, request: pb.ExportRequest
+    ) -> AsyncIterator[pb.ExportResponse]:
+        group = self._groups.group(await self._known(request.group))
+        name = bounds.check_reference(request.checkpoint)
+        async for data, done_bytes, total_bytes in copies.export(group, name):
+            yield pb.ExportResponse(data=data, done_bytes=done_bytes, total_bytes=total_bytes)
+
+    @_unary
+    async def Import(  # noqa: N802
+        self, requests: AsyncIterator[pb.ImportRequest]
+    ) -> pb.ImportResponse:
+        first = await anext(requests, pb.ImportRequest())
+        new = bounds.check_optional_group(first.new_group) or ""
+
+        async def data() -> AsyncIterator[bytes]:
+            yield first.data
+            async for request in requests:
+                yield request.data
+
+        made = await copies.import_(self._desk, data(), new)
+        return pb.ImportResponse(checkpoint=checkpoint_reply(made, made.epoch))
 
     # ---- the pool ----
 

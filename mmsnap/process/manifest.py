@@ -16,12 +16,13 @@ import json
 import mmap
 import os
 import shutil
+import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from mmsnap.errors import CorruptionError, FormatVersionError, NotFoundError
+from mmsnap.errors import CorruptionError, FormatVersionError, MmsnapError, NotFoundError
 from mmsnap.memory import crc32c
 from mmsnap.process.addresses import Address
 
@@ -125,10 +126,28 @@ class Part:
     def fork(self, name: str) -> Part:
         """A part of its own with the same files, not sealed; what is replaced in it stays here."""
         twin = Part(self.folder.parent, self.epoch, folder_name=name)
-        shutil.rmtree(twin.folder, ignore_errors=True)
-        shutil.copytree(self.folder, twin.folder, symlinks=True, copy_function=os.link)
-        twin._file.unlink()
+        self.link_to(twin)
         return twin
+
+    def link_to(self, twin: Part) -> None:
+        """Gives another part the same files, not sealed; MmsnapError."""
+        twin.remove()
+        twin.folder.parent.mkdir(parents=True, exist_ok=True, mode=_PRIVATE)
+        # Folders of captured trees keep their owners and dates: cp knows how.
+        done = subprocess.run(
+            ["cp", "--archive", "--link", "--", self.folder, twin.folder],
+            capture_output=True,
+            text=True,
+            check=False,
+            start_new_session=True,
+        )
+        if done.returncode:
+            raise MmsnapError(f"{self.folder} could not be linked: {done.stderr.strip()}")
+        twin.unseal()
+
+    def unseal(self) -> None:
+        """It is not whole any more, until it is sealed anew."""
+        self._file.unlink()
 
     def exchange(self, other: Part) -> None:
         """Takes the other's place, which takes this one's, at once."""

@@ -32,6 +32,29 @@ def delete_part(folder: Path, epoch: int) -> None:
     part.remove()
 
 
+def copy_part(source: Part, target: Part) -> None:
+    """Makes `target` the same program at the same cut, relying on nothing else.
+
+    Files are shared with the source, which never changes them. Raises NotFoundError when the source
+    is gone, CorruptionError, OSError when there is no room.
+    """
+    manifest = source.load()
+    source.link_to(target)
+    parent, link = manifest.parent, target.images / "parent"
+    while parent:
+        older = Part(source.folder.parent, parent)
+        link.unlink(missing_ok=True)
+        link.symlink_to(older.images.absolute())
+        pages.absorb_parent(target.images)
+        parent = older.load().parent
+    link.unlink(missing_ok=True)
+    stored = pages.count_stored(target.images)
+    checksums = target.measure() if manifest.parent else manifest.checksums
+    target.seal(
+        replace(manifest, epoch=target.epoch, parent=0, checksums=checksums, pages_stored=stored)
+    )
+
+
 def tidy(folder: Path, committed: Collection[int]) -> None:
     """Removes what aborted epochs and interrupted work left in a member's folder."""
     for path in list(folder.iterdir()) if folder.is_dir() else ():

@@ -6,7 +6,7 @@ Shared by the blocking and the asyncio client. Nothing here speaks to anybody.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ from mmsnap_sdk.checkpoint import DURABILITIES, Durability
 from mmsnap_sdk.service_records import (
     Admission,
     Application,
+    ArchivePiece,
     Engine,
     Event,
     GroupCheckpoint,
@@ -36,6 +37,7 @@ Result = TypeVar("Result")
 _QUICK_SECONDS: Final = 30.0
 _OPERATION_SECONDS: Final = 150.0
 _VERIFY_SECONDS: Final = 3600.0
+_COPY_SECONDS: Final = 24 * 3600.0
 
 _STATES: Final[dict[int, MemberState]] = {
     pb.MEMBER_STATE_ATTACHED: "attached",
@@ -124,6 +126,21 @@ def delete_checkpoint(group: str, name: str) -> Call[None]:
 def pin(group: str, name: str, pinned: bool) -> Call[None]:
     request = pb.PinCheckpointRequest(group=group, checkpoint=name, pinned=pinned)
     return Call("PinCheckpoint", request, _nothing)
+
+
+def clone(group: str, name: str, new: str) -> Call[GroupCheckpoint]:
+    request = pb.CloneRequest(group=group, checkpoint=name, new_group=new)
+    return Call("Clone", request, lambda reply: shown(reply.checkpoint), _COPY_SECONDS)
+
+
+def export(group: str, name: str) -> Call[ArchivePiece]:
+    request = pb.ExportRequest(group=group, checkpoint=name)
+    return Call("Export", request, _piece, _COPY_SECONDS)
+
+
+def import_(archive: Iterable[bytes], new: str | None) -> Call[GroupCheckpoint]:
+    requests = (pb.ImportRequest(new_group=new or "", data=data) for data in archive)
+    return Call("Import", requests, lambda reply: shown(reply.checkpoint), _COPY_SECONDS)
 
 
 def verify(group: str, name: str) -> Call[list[str]]:
@@ -219,6 +236,10 @@ def _admission(message: pb.AttachResponse) -> Admission:
         head=shown(message.head) if message.HasField("head") else None,
         restore_pending=message.restore_pending,
     )
+
+
+def _piece(message: pb.ExportResponse) -> ArchivePiece:
+    return ArchivePiece(message.data, message.done_bytes, message.total_bytes)
 
 
 def _step(message: pb.CheckpointResponse) -> Progress | GroupCheckpoint:

@@ -6,7 +6,7 @@ decides everything.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Final, TypeVar
@@ -21,7 +21,14 @@ from mmsnap.rpc.v1 import mmsnap_pb2_grpc
 from mmsnap_sdk import calls
 from mmsnap_sdk.calls import Call
 from mmsnap_sdk.checkpoint import Durability
-from mmsnap_sdk.service_records import Event, GroupCheckpoint, Member, PoolUsage, Progress
+from mmsnap_sdk.service_records import (
+    ArchivePiece,
+    Event,
+    GroupCheckpoint,
+    Member,
+    PoolUsage,
+    Progress,
+)
 
 Result = TypeVar("Result")
 Heard = Callable[[Progress], None]
@@ -129,6 +136,31 @@ class Client:
     def unpin(self, group: str, name: str) -> None:
         """Lets pruning have a checkpoint again; NotFoundError."""
         self.ask(calls.pin(group, name, False))
+
+    def clone(self, group: str, name: str, new: str) -> GroupCheckpoint:
+        """Makes group `new`, which begins as a checkpoint of `group` was; its first checkpoint.
+
+        Memory members show it when they attach; unmodified programs are restored when all of
+        them have been started under their names.
+
+        Raises NotFoundError, FileExistsError when there is a group of that name, PoolFullError.
+        """
+        return self.ask(calls.clone(group, name, new))
+
+    def export(self, group: str, name: str = "latest") -> Iterator[ArchivePiece]:
+        """A checkpoint as an archive, in pieces to be written one after the other.
+
+        It holds the members' memory: keep it as you keep their secrets. NotFoundError,
+        CorruptionError.
+        """
+        return self._stream(calls.export(group, name))
+
+    def import_(self, archive: Iterable[bytes], new: str | None = None) -> GroupCheckpoint:
+        """Makes a group of an archive, by the name it has there or `new`; its checkpoint.
+
+        Raises CorruptionError, FileExistsError when there is a group of that name, PoolFullError.
+        """
+        return self.ask(calls.import_(archive, new))
 
     def verify(self, group: str, name: str = "latest") -> list[str]:
         """Reads all that a checkpoint stands on; the members whose part is whole.
@@ -257,6 +289,18 @@ class AsyncClient:
     async def unpin(self, group: str, name: str) -> None:
         """See `Client.unpin`."""
         await self.ask(calls.pin(group, name, False))
+
+    async def clone(self, group: str, name: str, new: str) -> GroupCheckpoint:
+        """See `Client.clone`."""
+        return await self.ask(calls.clone(group, name, new))
+
+    def export(self, group: str, name: str = "latest") -> AsyncIterator[ArchivePiece]:
+        """See `Client.export`."""
+        return self._stream(calls.export(group, name))
+
+    async def import_(self, archive: Iterable[bytes], new: str | None = None) -> GroupCheckpoint:
+        """See `Client.import_`."""
+        return await self.ask(calls.import_(archive, new))
 
     async def verify(self, group: str, name: str = "latest") -> list[str]:
         """See `Client.verify`."""

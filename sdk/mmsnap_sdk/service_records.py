@@ -55,6 +55,15 @@ class GroupCheckpoint(Checkpoint):
     awaited: tuple[str, ...] = ()
     behind: tuple[str, ...] = ()
 
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """The members that know nothing of mmsnap."""
+        return tuple(
+            part.member
+            for part in self.members
+            if isinstance(part, GroupMemberCheckpoint) and part.engine == "process"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -166,6 +175,15 @@ class Admission:
     committed_epochs: frozenset[int]
     head: GroupCheckpoint | None
     restore_pending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ArchivePiece:
+    """The next bytes of an archive, and how much of the checkpoint (an estimate) is done."""
+
+    data: bytes
+    done_bytes: int
+    total_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

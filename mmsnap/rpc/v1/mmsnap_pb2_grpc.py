@@ -79,6 +79,21 @@ class AgentStub:
                 request_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.VerifyCheckpointRequest.SerializeToString,
                 response_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.VerifyCheckpointResponse.FromString,
                 _registered_method=True)
+        self.Clone = channel.unary_unary(
+                '/mmsnap.v1.Agent/Clone',
+                request_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.CloneRequest.SerializeToString,
+                response_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.CloneResponse.FromString,
+                _registered_method=True)
+        self.Export = channel.unary_stream(
+                '/mmsnap.v1.Agent/Export',
+                request_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ExportRequest.SerializeToString,
+                response_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ExportResponse.FromString,
+                _registered_method=True)
+        self.Import = channel.stream_unary(
+                '/mmsnap.v1.Agent/Import',
+                request_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ImportRequest.SerializeToString,
+                response_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ImportResponse.FromString,
+                _registered_method=True)
         self.ListMembers = channel.unary_unary(
                 '/mmsnap.v1.Agent/ListMembers',
                 request_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ListMembersRequest.SerializeToString,
@@ -159,6 +174,26 @@ class AgentServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Clone(self, request, context):
+        """Makes a new group that begins as a checkpoint was; its programs are restored when started.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Export(self, request, context):
+        """One checkpoint as a file, and the other way round: as a new group.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Import(self, request_iterator, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListMembers(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -225,6 +260,21 @@ def add_AgentServicer_to_server(servicer, server):
                     servicer.VerifyCheckpoint,
                     request_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.VerifyCheckpointRequest.FromString,
                     response_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.VerifyCheckpointResponse.SerializeToString,
+            ),
+            'Clone': grpc.unary_unary_rpc_method_handler(
+                    servicer.Clone,
+                    request_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.CloneRequest.FromString,
+                    response_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.CloneResponse.SerializeToString,
+            ),
+            'Export': grpc.unary_stream_rpc_method_handler(
+                    servicer.Export,
+                    request_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ExportRequest.FromString,
+                    response_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ExportResponse.SerializeToString,
+            ),
+            'Import': grpc.stream_unary_rpc_method_handler(
+                    servicer.Import,
+                    request_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ImportRequest.FromString,
+                    response_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ImportResponse.SerializeToString,
             ),
             'ListMembers': grpc.unary_unary_rpc_method_handler(
                     servicer.ListMembers,
@@ -485,6 +535,87 @@ class Agent:
             '/mmsnap.v1.Agent/VerifyCheckpoint',
             mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.VerifyCheckpointRequest.SerializeToString,
             mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.VerifyCheckpointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Clone(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mmsnap.v1.Agent/Clone',
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.CloneRequest.SerializeToString,
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.CloneResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Export(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/mmsnap.v1.Agent/Export',
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ExportRequest.SerializeToString,
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ExportResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Import(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/mmsnap.v1.Agent/Import',
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ImportRequest.SerializeToString,
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ImportResponse.FromString,
             options,
             channel_credentials,
             insecure,
