@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -63,7 +62,6 @@ class Capture:
         self._part.create()
         pids = self._freezer.pids()
         subject = self._subject
-        self._clocks = _clocks_of(subject.first_pid)
         self._dump = Running(self._dump_command(), self._part.images / _LOG, "the dump")
         with ThreadPoolExecutor(1) as copier:
             # Whatever fails here, CRIU is waited for: nobody may thaw what it is dumping.
@@ -104,13 +102,10 @@ class Capture:
             for entry in image_file.files(images)
             if entry.HasField("inet")
         }
-        monotonic_ns, boottime_ns = self._clocks
         manifest = Manifest(
             epoch=self._part.epoch,
             root_pid=self._subject.root_pid,
             outputs=self._subject.outputs,
-            monotonic_ns=monotonic_ns,
-            boottime_ns=boottime_ns,
             kernel=os.uname().release,
             criu_version=".".join(map(str, self._criu.version)),
             command=self._subject.command,
@@ -171,17 +166,3 @@ def _keep_private(folder: Path) -> None:
     for file in (folder / "images").iterdir():
         if not file.is_symlink():
             file.chmod(0o600)
-
-
-def _clocks_of(first_pid: int) -> tuple[int, int]:
-    """The program's clocks now: this process's, and the offsets of its namespace."""
-    offsets = {}
-    for line in Path(f"/proc/{first_pid}/timens_offsets").read_text().splitlines():
-        name, seconds, nanoseconds = line.split()
-        offsets[name] = int(seconds) * 10**9 + int(nanoseconds)
-    monotonic_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
-    boottime_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-    return (
-        monotonic_ns + offsets.get("monotonic", 0),
-        boottime_ns + offsets.get("boottime", 0),
-    )

@@ -72,7 +72,6 @@ class Manifest:
     Attributes:
         root_pid: the program's process id inside its namespaces.
         outputs: inodes of the pipes that were its standard output and error.
-        monotonic_ns, boottime_ns: its clocks; they must not go back.
         listening: (address, port) of what it listens on.
         addresses: those of its network interfaces that its sockets used.
         written: files outside of the trees that it had open for writing.
@@ -85,8 +84,6 @@ class Manifest:
     epoch: int
     root_pid: int
     outputs: tuple[int, int]
-    monotonic_ns: int
-    boottime_ns: int
     kernel: str
     criu_version: str
     command: tuple[str, ...]

@@ -1,21 +1,19 @@
-"""Namespaces for a program: its own process ids, mounts, IPC and clocks.
+"""Namespaces for a program: its own process ids, mounts and IPC.
 
-Process ids are taken again when a program is restored, so they must be its own; and after the
-machine restarted, its clocks must not go back. Python 3.11 has no call for these; they are made
-through the C library here, and nowhere else.
+Process ids are taken again when a program is restored, so they must be its own. Clocks need no
+namespace from us: CRIU notes them at the cut and restores a program into a time namespace where
+they go on from there, whatever the machine's clocks say by then. Python 3.11 has no call for
+these; they are made through the C library here, and nowhere else.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
-import time
-from pathlib import Path
 from typing import Final
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
-_NEW_TIME: Final = 0x80
 _NEW_MOUNT: Final = 0x00020000
 _NEW_IPC: Final = 0x08000000
 _NEW_PID: Final = 0x20000000
@@ -25,28 +23,11 @@ _MS_NOSUID: Final = 2
 _MS_NODEV: Final = 4
 _MS_NOEXEC: Final = 8
 _PR_SET_CHILD_SUBREAPER: Final = 36
-_SECOND_NS: Final = 10**9
 
 
-def leave_namespaces(monotonic_ns: int, boottime_ns: int) -> None:
-    """The next child is the first process of new namespaces; OSError without root.
-
-    Its clocks (CLOCK_MONOTONIC, CLOCK_BOOTTIME) start no earlier than the values given; zeros
-    leave them as they are.
-    """
-    _check(_libc.unshare(_NEW_PID | _NEW_MOUNT | _NEW_IPC | _NEW_TIME), "new namespaces")
-    offsets = (
-        (time.CLOCK_MONOTONIC, monotonic_ns),
-        (time.CLOCK_BOOTTIME, boottime_ns),
-    )
-    lines = []
-    for clock, at_least_ns in offsets:
-        behind_ns = at_least_ns - time.clock_gettime_ns(clock)
-        if behind_ns > 0:
-            seconds, nanoseconds = divmod(behind_ns, _SECOND_NS)
-            lines.append(f"{clock} {seconds} {nanoseconds}\n")
-    if lines:
-        Path("/proc/self/timens_offsets").write_text("".join(lines))
+def leave_namespaces() -> None:
+    """The next child is the first process of new namespaces; OSError without root."""
+    _check(_libc.unshare(_NEW_PID | _NEW_MOUNT | _NEW_IPC), "new namespaces")
 
 
 def own_mounts() -> None:
@@ -67,7 +48,7 @@ def enter_command(first_pid: int) -> list[str]:
     Not inside its IPC namespace: what CRIU does not share with a program it captures, and System V
     memory is a part of the program.
     """
-    return ["nsenter", f"--target={first_pid}", "--pid", "--mount", "--time", "--"]
+    return ["nsenter", f"--target={first_pid}", "--pid", "--mount", "--"]
 
 
 def _check(result: int, what: str) -> None:

@@ -47,20 +47,10 @@ class Exited:
     status: int
 
 
-@dataclass(frozen=True, slots=True)
-class Clocks:
-    """No earlier than this may a program's clocks start, in nanoseconds."""
-
-    monotonic_ns: int = 0
-    boottime_ns: int = 0
-
-
 class FirstProcess:
     """The first process, seen from the shim. To be made before any thread is started."""
 
-    def __init__(
-        self, freezer: Freezer, lock: NetworkLock, outputs: tuple[int, int], clocks: Clocks
-    ) -> None:
+    def __init__(self, freezer: Freezer, lock: NetworkLock, outputs: tuple[int, int]) -> None:
         """`outputs`: the descriptors of the program's standard output and error."""
         adopt_orphans()
         self._line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -70,7 +60,7 @@ class FirstProcess:
             self._line.close()
             self._numbering.close()
             first = _First(freezer, lock, outputs, theirs, numbered)
-            _become_parent_of_first(first, clocks, theirs)
+            _become_parent_of_first(first, theirs)
         theirs.close()
         numbered.close()
         _, status = os.waitpid(between, 0)
@@ -128,10 +118,10 @@ class FirstProcess:
 # ---- in the other processes ----
 
 
-def _become_parent_of_first(first: _First, clocks: Clocks, line: socket.socket) -> NoReturn:
+def _become_parent_of_first(first: _First, line: socket.socket) -> NoReturn:
     """Between the shim and the first process: only a child can be in new namespaces."""
     try:
-        leave_namespaces(clocks.monotonic_ns, clocks.boottime_ns)
+        leave_namespaces()
         pid = os.fork()
         if pid:
             line.send(json.dumps({"pid": pid}).encode())

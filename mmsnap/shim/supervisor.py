@@ -25,7 +25,7 @@ from mmsnap.process.engine import Engine, Place, require_root
 from mmsnap.process.freezer import make_freezer
 from mmsnap.process.network_lock import NetworkLock
 from mmsnap.process.parts import tidy
-from mmsnap.process.program import Clocks, Exited, FirstProcess, Started
+from mmsnap.process.program import Exited, FirstProcess, Started
 from mmsnap.process.trees import require_trees
 from mmsnap.profiles import Profile
 from mmsnap.shim import packets
@@ -80,7 +80,7 @@ def supervise(order: Order) -> int:
     outputs = Outputs()
     lock = NetworkLock(criu, f"{application.group}.{application.member}")
     lock.remove_leftover()
-    first = FirstProcess(freezer, lock, outputs.writers, Clocks())
+    first = FirstProcess(freezer, lock, outputs.writers)
     try:
         client = Client(order.address)
         admission = client.ask(calls.attach(application))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import signal
+import struct
 import sys
 import time
+from dataclasses import replace
+from pathlib import Path
 
+from mmsnap.process.manifest import Part
 from tests.process.programs import COUNTER
 from tests.process.site import Shim, Site, await_true
 
@@ -134,3 +138,73 @@ def test_images_are_for_their_owner_only(here: Site) -> None:
     loose = [f for f in part.rglob("*") if not f.is_symlink() and f.stat().st_mode & 0o077]
     assert not loose
     assert part.stat().st_mode & 0o077 == 0
+
+
+CLOCKS = """
+import struct
+import time
+from dataclasses import replace
+from pathlib import Path
+while True:
+    print(time.clock_gettime_ns(time.CLOCK_MONOTONIC), time.clock_gettime_ns(time.CLOCK_BOOTTIME),
+          flush=True)
+    time.sleep(0.02)
+"""
+
+
+def test_clocks_go_on_from_the_cut_although_the_machine_was_restarted(here: Site) -> None:
+    program = here.run("g", "m", sys.executable, "-c", CLOCKS)
+    await_true(lambda: len(program.lines) > 3, "it tells the time")
+    here.checkpoint("g", "c")
+    # As if the machine had been up for a month when that was taken, and now for much less.
+    part, month_seconds = Part(here.pool / "processes" / "g.m", 1), 30 * 24 * 3600
+    image = part.images / "timens-0.img"
+    head, (monotonic, boottime) = image.read_bytes()[:8], timens_seconds(image)
+    image.write_bytes(head + timens(monotonic + month_seconds, boottime + month_seconds))
+    part.seal(replace(part.load(), checksums=part.measure()))
+    for restored in ("in place", "after its death", "in place again"):
+        if restored == "after its death":
+            program.kill_program()
+            here.mmsnap("restore", "g", "c")
+            program = here.run("g", "m", "false")
+        else:
+            here.mmsnap("restore", "g", "c")
+        count = len(program.lines)
+        await_true(lambda p=program, n=count: len(p.lines) > n + 2, f"it goes on {restored}")
+        now = [int(word) / 1e9 - month_seconds for word in program.lines[-1].split()]
+        assert monotonic <= now[0] < monotonic + 10, restored
+        assert boottime <= now[1] < boottime + 10, restored
+    here.checkpoint("g", "later")
+    here.mmsnap("restore", "g", "later")
+
+
+def timens_seconds(image: Path) -> tuple[int, int]:
+    """Monotonic and boottime of CRIU's timens image: two messages of seconds and nanoseconds."""
+    data, at, found = image.read_bytes()[8:], 4, []
+    while at < len(data):
+        size, value, shift, place = data[at + 1], 0, 0, at + 3
+        while True:
+            value |= (data[place] & 0x7F) << shift
+            shift += 7
+            place += 1
+            if data[place - 1] < 0x80:
+                break
+        found.append(value)
+        at += 2 + size
+    monotonic, boottime = found
+    return monotonic, boottime
+
+
+def timens(*seconds: int) -> bytes:
+    """The image's entry with these times."""
+    entry = b""
+    for field, value in enumerate(seconds, start=1):
+        digits = []
+        while True:
+            digits.append(value & 0x7F | (0x80 if value > 0x7F else 0))
+            value >>= 7
+            if not value:
+                break
+        body = b"\x08" + bytes(digits) + b"\x10\x00"
+        entry += bytes([field << 3 | 2, len(body)]) + body
+    return struct.pack("<I", len(entry)) + entry
