@@ -13,6 +13,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,6 +22,7 @@ from mmsnap.profiles.profile import Action, Profile, Step
 
 _HEALTH: Final = "/hazelcast/health"
 _CHANGE: Final = "/hazelcast/rest/management/cluster/changeState"
+_UP: Final = ("ACTIVE", "PASSIVE")
 _STEP_SECONDS: Final = 0.1
 _RESTORED_SECONDS: Final = 60.0
 
@@ -33,33 +35,45 @@ class Member:
     cluster: str
     password: str = ""
 
-    def require_healthy(self, timeout_seconds: float) -> None:
-        """Waits until the member is active and the cluster safe."""
-        deadline = time.monotonic() + timeout_seconds
-        while True:
+    def require_safe(self, timeout_seconds: float) -> None:
+        """Waits until the member is up and the cluster safe; paused by another member, or not."""
+
+        def safe() -> bool:
             health = self._health()
-            if health.get("nodeState") == "ACTIVE" and health.get("clusterSafe"):
-                return
-            if time.monotonic() > deadline:
-                raise QuiesceTimeoutError(f"the cluster is not safe: {health}", subject=self.url)
-            time.sleep(_STEP_SECONDS)
+            return health.get("nodeState") in _UP and bool(health.get("clusterSafe"))
+
+        self._await(safe, "the cluster is not safe", timeout_seconds)
 
     def change_state(self, state: str) -> Action:
         """An action that brings the whole cluster into a state; fine if it is in it."""
+        fields = [self.cluster, self.password, state]
+        body = "&".join(urllib.parse.quote(field) for field in fields).encode()
 
-        def change(timeout_seconds: float) -> None:
-            deadline = time.monotonic() + timeout_seconds
-            while self._health().get("clusterState") != state:
-                if time.monotonic() > deadline:
-                    raise QuiesceTimeoutError(
-                        f"the cluster does not become {state}", subject=self.url
-                    )
-                fields = [self.cluster, self.password, state]
-                body = "&".join(urllib.parse.quote(field) for field in fields)
-                self._ask(_CHANGE, body.encode())
-                time.sleep(_STEP_SECONDS)
+        def changed() -> bool:
+            if self._health().get("clusterState") == state:
+                return True
+            self._ask(_CHANGE, body)
+            return False
 
-        return change
+        return lambda seconds: self._await(changed, f"the cluster does not become {state}", seconds)
+
+    def _await(self, condition: Callable[[], bool], otherwise: str, timeout_seconds: float) -> None:
+        """A refusal is no failure yet: other members change the state at the same time."""
+        deadline = time.monotonic() + timeout_seconds
+        while True:
+            refusal = ""
+            try:
+                if condition():
+                    return
+            except MmsnapError as error:
+                refusal = f": {error.message}"
+            if time.monotonic() > deadline:
+                raise QuiesceTimeoutError(
+                    f"{otherwise}{refusal}",
+                    subject=self.url,
+                    hint="are the REST groups HEALTH_CHECK and CLUSTER_WRITE on?",
+                )
+            time.sleep(_STEP_SECONDS)
 
     def _health(self) -> dict[str, Any]:
         told = self._ask(_HEALTH)
@@ -77,11 +91,7 @@ class Member:
                 told: bytes = reply.read()
                 return told
         except (urllib.error.URLError, TimeoutError) as error:
-            raise MmsnapError(
-                f"{self.url} does not answer: {error}",
-                subject=self.url,
-                hint="is its REST interface on, with the groups HEALTH_CHECK and CLUSTER_WRITE?",
-            ) from error
+            raise MmsnapError(f"{self.url} does not answer: {error}", subject=self.url) from error
 
 
 def hazelcast(
@@ -93,12 +103,11 @@ def hazelcast(
 ) -> Profile:
     """The profile of one member."""
     member = Member(url.rstrip("/"), cluster, password)
-    steps = [Step("healthy", member.require_healthy)]
+    before = [Step("safe", member.require_safe)]
+    after = [Step("safe", member.require_safe, timeout_seconds=_RESTORED_SECONDS)]
     if pause:
         passive, active = member.change_state("PASSIVE"), member.change_state("ACTIVE")
-        steps.append(Step("passive", passive, active))
-    return Profile(
-        "hazelcast",
-        steps,
-        [Step("safe", member.require_healthy, timeout_seconds=_RESTORED_SECONDS)],
-    )
+        before.append(Step("passive", passive, active))
+        # What was captured was paused.
+        after.append(Step("active", active, timeout_seconds=_RESTORED_SECONDS))
+    return Profile("hazelcast", before, after)
