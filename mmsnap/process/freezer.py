@@ -107,15 +107,15 @@ class FreezerV1(Freezer):
         return state == "FROZEN"
 
 
-def make_freezer(name: str, version: int | None = None) -> Freezer:
-    """The freezer of a program; `version` 1 or 2, by default 2 where it is.
+def make_freezer(name: str) -> Freezer:
+    """The freezer of a program: of version 2 where it is.
 
     Raises:
         UnsupportedError: no freezer is mounted, or it may not be used here.
     """
     mounts = _mounts()
     for candidate, kind in ((2, FreezerV2), (1, FreezerV1)):
-        if candidate in mounts and version in (None, candidate):
+        if candidate in mounts:
             try:
                 return kind(mounts[candidate] / _FOLDER / name)
             except OSError as error:

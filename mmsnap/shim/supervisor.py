@@ -61,7 +61,6 @@ class Order:
     address: str
     profile: Profile
     captured: tuple[str, ...] = ()
-    freezer_version: int | None = None
 
 
 def supervise(order: Order) -> int:
@@ -76,7 +75,7 @@ def supervise(order: Order) -> int:
     criu = find()
     captured = require_trees(order.captured)
     application = order.application
-    freezer = make_freezer(f"{application.group}.{application.member}", order.freezer_version)
+    freezer = make_freezer(f"{application.group}.{application.member}")
     outputs = Outputs()
     lock = NetworkLock(criu, f"{application.group}.{application.member}")
     lock.remove_leftover()

@@ -17,6 +17,9 @@ from typing import Any
 
 MMSNAP = Path(sys.executable).with_name("mmsnap")
 _START_SECONDS = 30.0
+_V2_MOUNTS = ("/sys/fs/cgroup/unified", "/sys/fs/cgroup")
+_V1_MOUNT = "/sys/fs/cgroup/freezer"
+_WITHOUT_V2 = 'umount -t cgroup2 -a; exec "$@"'
 
 
 class Shim:
@@ -83,11 +86,19 @@ class Site:
         *command: str,
         options: tuple[str, ...] = (),
         host: str = "",
+        freezer: int = 2,
     ) -> Shim:
-        """Starts a program, and waits until it is a member; `host` is a network namespace."""
+        """Starts a program, and waits until it is a member.
+
+        Args:
+            host: the network namespace it is in.
+            freezer: 1: where cgroup v2 is not mounted.
+        """
         number = len(self.shims)
         out, err = self.folder / f"{number}.out", self.folder / f"{number}.err"
         inside = ["nsenter", f"--net={host}"] if host else []
+        if freezer == 1:
+            inside += ["unshare", "--mount", "sh", "-c", _WITHOUT_V2, "sh"]
         run = [*inside, MMSNAP, "run", "--engine", "process"]
         run += ["--group", group, "--member", member]
         with out.open("wb") as stdout, err.open("wb") as stderr:
@@ -99,7 +110,7 @@ class Site:
                 stdout=stdout,
                 stderr=stderr,
             )
-        shim = Shim(process, out, err, _cgroup(group, member))
+        shim = Shim(process, out, err, _cgroup(group, member, freezer))
         self.shims.append(shim)
         await_true(
             lambda: process.poll() is not None or member in self.attached(group),
@@ -166,9 +177,8 @@ def await_true(condition: Callable[[], Any], what: str, seconds: float = _START_
         time.sleep(0.05)
 
 
-def _cgroup(group: str, member: str) -> Path:
-    for mount in ("/sys/fs/cgroup/unified", "/sys/fs/cgroup", "/sys/fs/cgroup/freezer"):
-        path = Path(mount)
-        if (path / "cgroup.controllers").exists() or path.name == "freezer":
-            return path / "mmsnap" / f"{group}.{member}"
-    raise AssertionError("no cgroup freezer is mounted here")
+def _cgroup(group: str, member: str, freezer: int) -> Path:
+    """Where the freezer of a program is."""
+    v2 = [mount for mount in _V2_MOUNTS if Path(mount, "cgroup.controllers").exists()]
+    mounts = [*v2, _V1_MOUNT] if freezer == 2 else [_V1_MOUNT]
+    return Path(mounts[0]) / "mmsnap" / f"{group}.{member}"

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
+from mmsnap.process.manifest import Part
 from tests.process.programs import COUNTER
 from tests.process.site import MMSNAP, Shim, Site, await_true
 
@@ -187,3 +191,35 @@ def test_a_restore_that_fails_half_way_leaves_nothing_half_alive(here: Site) -> 
     assert "member b at restore" in log
     shims = [here.run("g", member, "false") for member in ("a", "b")]
     await_true(lambda: all(shim.lines for shim in shims), "a retry works")
+
+
+def test_a_restore_on_another_processor_is_refused_before_anything_is_ended(here: Site) -> None:
+    shim = counter(here)
+    here.checkpoint("g", "c")
+    part = Part(here.pool / "processes" / "g.a", 1)
+    demand_every_feature(part.images / "cpuinfo.img")
+    part.seal(replace(part.load(), checksums=part.measure()))
+    told = refused(here, "restore", "g", "c")
+    assert "this processor lacks what the program may use" in told
+    counts_on(shim)
+
+
+def demand_every_feature(image: Path) -> None:
+    """As if the checkpoint came from a processor that has them all (cpuinfo.proto of CRIU)."""
+    field = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name="cpuinfo.proto", syntax="proto2")
+    one = file.message_type.add(name="One")
+    one.field.add(name="capability", number=6, type=field.TYPE_UINT32, label=field.LABEL_REPEATED)
+    info = file.message_type.add(name="Info")
+    info.field.add(
+        name="x86", number=1, type=field.TYPE_MESSAGE, label=field.LABEL_REPEATED, type_name="One"
+    )
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    entry = message_factory.GetMessageClass(pool.FindMessageTypeByName("Info"))()
+    data = image.read_bytes()
+    entry.ParseFromString(data[12:])
+    assert entry.x86[0].capability
+    entry.x86[0].capability[:] = [0xFFFFFFFF] * len(entry.x86[0].capability)
+    body = entry.SerializeToString()
+    image.write_bytes(data[:8] + struct.pack("<I", len(body)) + body)
