@@ -17,7 +17,7 @@ from mmsnap.process.criu import Criu
 from mmsnap.process.freezer import make_freezer
 from mmsnap.process.namespaces import enter_command
 from mmsnap.process.network_lock import NetworkLock
-from mmsnap.process.program import Clocks, Exited, FirstProcess, Started
+from mmsnap.process.program import Exited, FirstProcess, Started
 
 
 class PlainProgram:
@@ -29,7 +29,7 @@ class PlainProgram:
         self._freezer = make_freezer(f"bench.{name}")
         lock = NetworkLock(criu, f"bench.{name}")
         _, writer = os.pipe()  # nothing is written to it
-        self._first = FirstProcess(self._freezer, lock, (writer, writer), Clocks())
+        self._first = FirstProcess(self._freezer, lock, (writer, writer))
         self._first.start(command, os.environ, "/")
         news = self._first.hear()
         assert isinstance(news, Started)

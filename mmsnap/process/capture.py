@@ -18,8 +18,10 @@ from mmsnap.process.connections import LISTENING
 from mmsnap.process.criu import Criu, Running
 from mmsnap.process.freezer import Freezer
 from mmsnap.process.holding import Hold
+from mmsnap.process.image_stream import ImageStream
 from mmsnap.process.manifest import Manifest, Part
 from mmsnap.process.namespaces import enter_command
+from mmsnap.process.reserve import Reserve
 
 _LOG: Final = "dump.log"
 _CHAIN_MAX: Final = 16
@@ -48,21 +50,28 @@ class Capture:
     """One program at one cut. Run it while the program is held; seal it afterwards."""
 
     def __init__(
-        self, criu: Criu, freezer: Freezer, hold: Hold, subject: Subject, part: Part
+        self,
+        criu: Criu,
+        freezer: Freezer,
+        hold: Hold,
+        subject: Subject,
+        part: Part,
+        reserve: Reserve,
     ) -> None:
         self._criu = criu
         self._freezer = freezer
         self._hold = hold
         self._subject = subject
         self._part = part
-        self._dump: Running | None = None
+        self._stream = ImageStream(part.images, reserve)
 
     def run(self) -> None:
         """Dumps and copies files, at the same time; CriuError, MmsnapError. Then still held."""
         self._part.create()
         pids = self._freezer.pids()
         subject = self._subject
-        self._dump = Running(self._dump_command(), self._part.images / _LOG, "the dump")
+        self._stream.start()
+        dump = Running(self._dump_command(), self._part.images / _LOG, "the dump")
         with ThreadPoolExecutor(1) as copier:
             # Whatever fails here, CRIU is waited for: nobody may thaw what it is dumping.
             try:
@@ -73,17 +82,33 @@ class Capture:
                 self._written = open_files.written_files(pids, subject.captured)
                 self._mapped = open_files.mapped_files(pids)
             finally:
-                self._dump.wait()
+                self._wait(dump)
             self._trees = copying.result()
 
     def make_fail(self) -> None:
         """Lets a dump that takes too long give up, and put the network and the tasks back."""
-        if self._dump is not None:
-            self._dump.make_fail()
+        self._stream.abort()
+
+    @property
+    def size_bytes(self) -> int:
+        """The memory that was copied."""
+        return self._stream.size_bytes
+
+    def abandon(self) -> None:
+        """The part will not be sealed: gives back what it has of memory."""
+        self._stream.settle()
+
+    def _wait(self, dump: Running) -> None:
+        """CRIU itself fails when its images could not be written: then that is the reason."""
+        try:
+            dump.wait()
+        finally:
+            self._stream.finish()
 
     def seal(self, parent: Part | None) -> Manifest:
         """While the program runs: takes out what the parent has, and writes the manifest."""
         images = self._part.images
+        self._stream.settle()
         total = stored = 0
         if parent is not None and parent.exists and _chain_length(parent.images) < _CHAIN_MAX:
             total, stored = pages.take_out_unchanged(images, parent.images)
@@ -128,7 +153,8 @@ class Capture:
             *self._criu.criu.command,
             "dump",
             f"--tree={self._subject.root_pid}",
-            f"--images-dir={self._part.images}",
+            f"--images-dir={self._stream.folder}",
+            "--stream",
             f"--log-file={_LOG}",
             f"--freeze-cgroup={self._freezer.path}",
             f"--ghost-limit={_GHOST_LIMIT_BYTES}",

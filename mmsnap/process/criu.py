@@ -1,15 +1,14 @@
 """CRIU as a command: which one, what it can do, and running it.
 
 A CRIU that runs is never signalled: killed in the middle of a dump it would leave the network
-locked and connections dying. A dump that must end is told so by its writes failing
-(`Running.make_fail`), which lets CRIU put everything back itself.
+locked and connections dying. A dump that must end is told so by its writes failing (see
+image_stream), which lets CRIU put everything back itself.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import resource
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -114,31 +113,21 @@ def find() -> Criu:
 
 
 class Running:
-    """A CRIU at work. Wait for it, or make it fail; it ends by itself."""
+    """A CRIU at work. It ends by itself."""
 
     def __init__(
         self, command: Sequence[str], log_file: Path, what: str, pass_fds: Sequence[int] = ()
     ) -> None:
         self._log_file = log_file
         self._what = what
-        # SIGXFSZ stays ignored, as Python has it: a write beyond the limit then fails instead.
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            restore_signals=False,
             pass_fds=pass_fds,
         )
-
-    def make_fail(self) -> None:
-        """Lets its next write fail, so that it gives up and puts everything back."""
-        for pid in _descendants(self._process.pid):
-            try:
-                resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, 0))
-            except (ProcessLookupError, PermissionError):
-                continue
 
     def wait(self) -> None:
         """Returns when it succeeded; CriuError says why it did not."""
@@ -159,17 +148,6 @@ def reason_in(log_file: Path) -> str:
     errors = re.findall(r"Error \([^)]*\): (.*)", text)
     told = [error for error in errors if "RLIMIT_NOFILE" not in error]
     return told[0] if told else "CRIU gave no reason"
-
-
-def _descendants(pid: int) -> list[int]:
-    found = [pid]
-    for at in found:
-        try:
-            children = Path(f"/proc/{at}/task/{at}/children").read_text().split()
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        found += [int(child) for child in children]
-    return found
 
 
 def _within(root: Path, program: str) -> Tool:

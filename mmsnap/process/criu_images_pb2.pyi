@@ -94,6 +94,12 @@ class FileEntry(_message.Message):
     pipe: Pipe
     def __init__(self, type: _Optional[int] = ..., id: _Optional[int] = ..., regular: _Optional[_Union[RegularFile, _Mapping]] = ..., inet: _Optional[_Union[InetSocket, _Mapping]] = ..., pipe: _Optional[_Union[Pipe, _Mapping]] = ...) -> None: ...
 
+class StreamRequest(_message.Message):
+    __slots__ = ("filename",)
+    FILENAME_FIELD_NUMBER: _ClassVar[int]
+    filename: str
+    def __init__(self, filename: _Optional[str] = ...) -> None: ...
+
 class PagemapHead(_message.Message):
     __slots__ = ("pages_id",)
     PAGES_ID_FIELD_NUMBER: _ClassVar[int]

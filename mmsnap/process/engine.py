@@ -47,7 +47,7 @@ log = logging.getLogger(__name__)
 _HELD_CONNECTIONS: Final = "held.json"
 _END_SECONDS: Final = 10.0
 # What no dump was ever quicker than, here; only the first estimate needs it.
-_QUICKEST_BYTES_PER_SECOND: Final = 2 << 30
+_QUICKEST_BYTES_PER_SECOND: Final = 4 << 30
 _ROOM_FACTOR: Final = 1.1
 
 
@@ -135,7 +135,8 @@ class Engine:
         found = [*open_files.obstacles(pids), *privileges.out_of_reach(pids)]
         if found:
             raise UnsupportedError("; ".join(found), subject=self._place.member)
-        memory_bytes = open_files.memory_bytes(pids)
+        memory = open_files.memory_of(pids)
+        memory_bytes = sum(memory.values())
         needed_bytes = int(memory_bytes * _ROOM_FACTOR) + trees.size_bytes(self._captured)
         free_bytes = shutil.disk_usage(self._place.folder).free
         if needed_bytes > free_bytes:
@@ -149,14 +150,13 @@ class Engine:
                 f"the dump will take about {expected_ns / 1e6:.0f} ms", subject=self._place.member
             )
         try:
-            self._reserve.fill(memory_bytes)
+            self._reserve.fill(memory)
         except OSError as error:
             raise PoolFullError(str(error), subject=self._place.member) from error
         return memory_bytes // pages.PAGE_BYTES
 
     def hold(self, timeout_seconds: float) -> None:
         """Freezes the program and silences its connections, and tells the group of them."""
-        self._reserve.release()  # everybody has filled theirs by now, and nobody stands still yet
         self._hold.take(timeout_seconds)
         file = self._place.folder / _HELD_CONNECTIONS
         connections.store(file, self._hold.connections)
@@ -180,12 +180,11 @@ class Engine:
             command=self._command,
             captured=self._captured,
         )
-        self._capture = Capture(self._criu, self._freezer, self._hold, subject, part)
+        self._capture = Capture(self._criu, self._freezer, self._hold, subject, part, self._reserve)
         begun = time.monotonic()
         self._capture.run()
         took = time.monotonic() - begun
-        size_bytes = sum(file.stat().st_size for file in part.images.glob("pages-*.img"))
-        self._bytes_per_second = max(size_bytes, 1 << 20) / took
+        self._bytes_per_second = max(self._capture.size_bytes, 1 << 20) / took
 
     def make_fail(self) -> None:
         """Lets a dump that is under way give up."""
@@ -198,6 +197,7 @@ class Engine:
         part = Part(self._place.folder, epoch)
         manifest = self._capture.seal(self._parent)
         self._capture = None
+        self._reserve.release()
         return manifest.pages_stored, part.size_bytes()
 
     def committed(self, epoch: int) -> None:
@@ -206,7 +206,9 @@ class Engine:
 
     def discard(self, epoch: int) -> None:
         """The epoch will never be."""
-        self._capture = None
+        if self._capture is not None:
+            self._capture.abandon()
+            self._capture = None
         self._reserve.release()
         Part(self._place.folder, epoch).remove()
 

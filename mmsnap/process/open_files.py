@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from mmsnap.process.manifest import FileState, state_of
+from mmsnap.process.reserve import SHARED
 
 _SHARED_MEMORY: Final = "/dev/shm/"
 # Devices that are the same after a restore.
@@ -68,17 +69,24 @@ def mapped_files(pids: Iterable[int]) -> list[FileState]:
     return [state for state in map(state_of, sorted(paths)) if state is not None]
 
 
-def memory_bytes(pids: Iterable[int]) -> int:
-    """About what a dump of these processes takes: memory that no file has."""
-    total = 0
+def memory_of(pids: Iterable[int]) -> dict[str, int]:
+    """About how many bytes of memory that no file has a dump takes, by process.
+
+    Processes are named by their ids inside their namespaces; `SHARED` is what several share.
+    """
+    found = {SHARED: 0}
     for pid in pids:
         try:
             told = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            status = Path(f"/proc/{pid}/status").read_text()
         except (FileNotFoundError, ProcessLookupError):
             continue
         fields = dict(re.findall(r"^(\w+):\s+(\d+) kB", told, re.MULTILINE))
-        total += 1024 * (int(fields.get("Anonymous", 0)) + int(fields.get("Pss_Shmem", 0)))
-    return total
+        inside = re.search(r"^NSpid:.*?(\d+)$", status, re.MULTILINE)
+        if inside is not None:
+            found[inside[1]] = 1024 * int(fields.get("Anonymous", 0))
+        found[SHARED] += 1024 * int(fields.get("Pss_Shmem", 0))
+    return found
 
 
 def _targets(pid: int) -> Iterator[str]:

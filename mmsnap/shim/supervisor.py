@@ -49,6 +49,7 @@ _FORWARDED: Final = (
 )
 _SIGNALLED: Final = 128  # shells add the signal's number to it
 _RETRY_SECONDS: Final = 0.5
+_SWITCH_INTERVAL_SECONDS: Final = 0.0001
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,8 @@ def supervise(order: Order) -> int:
         first.end()
         freezer.remove()
         raise
+    # In the cut a thread copies memory beside those that read /proc: it must not wait for them.
+    sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
     outputs.start()
     shim = _Shim(order, first, engine, client, admission)
     try:
