@@ -41,6 +41,7 @@ bench: $(STAMP)    ## time a checkpoint's pause and a restore beside fork, np.sa
 
 bench-process: $(STAMP)    ## time the freeze and the restore of a group of programs beside plain CRIU (as root)
 	PYTHONPATH=tutorials/hazelcast $(BIN)/python benchmarks/process.py --json build/process.json
+	$(BIN)/python benchmarks/redis_server.py --json build/redis.json
 
 lint: $(STAMP)    ## style, types and layers, in Python and C
 	$(BIN)/ruff check .

@@ -10,8 +10,6 @@ import argparse
 import json
 import os
 import platform
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cluster import prepare
+from measurement.group import Group
 from measurement.plain import PlainProgram
 from measurement.samples import Samples
 from rich.console import Console
@@ -28,8 +27,6 @@ from rich.table import Table
 from mmsnap.process.criu import find
 
 _MEMBERS: Final = 3
-_MMSNAP: Final = Path(sys.executable).with_name("mmsnap")
-_START_SECONDS: Final = 60.0
 _FIRST_PORT: Final = 5801
 _ALONE: Final = """
 hazelcast:
@@ -60,63 +57,6 @@ class Figures:
         return {name: Samples(values) for name, values in vars(self).items()}
 
 
-class Group:
-    """The same programs as members of a group."""
-
-    def __init__(self, folder: Path, commands: list[tuple[str, ...]]) -> None:
-        self._environment = os.environ | {"MMSNAP_ADDRESS": f"unix://{folder}/agent.sock"}
-        self._log = folder / "agent.log"
-        (folder / "pool").mkdir()
-        self._processes = [self._spawn("agent", "--pool", str(folder / "pool"))]
-        _await(lambda: self._type("ps").returncode == 0, "the service")
-        for number, command in enumerate(commands):
-            words = ("run", "--engine", "process", "--group", "g", "--member", f"m{number}", "--")
-            self._processes.append(self._spawn(*words, *command))
-        _await(lambda: self._type("ps", "g").stdout.count("attached") == len(commands), "members")
-
-    def checkpoint(self, name: str) -> dict[str, Any]:
-        self._must("checkpoint", "create", "g", "--name", name)
-        told: dict[str, Any] = json.loads(
-            self._must("checkpoint", "show", "g", name, "-o", "json").stdout
-        )
-        return told
-
-    def delete(self, name: str) -> None:
-        self._must("checkpoint", "delete", "g", name, "--yes")
-
-    def restore(self, name: str) -> int:
-        """How long the members were held, as the service saw it."""
-        self._must("restore", "g", name)
-        last = [line for line in self._log.read_text().splitlines() if "restore @" in line][-1]
-        return round(float(last.rpartition("held ")[2].split()[0]) * 1e6)
-
-    def end(self) -> None:
-        for process in reversed(self._processes):
-            process.terminate()
-            process.wait(30)
-
-    def _must(self, *words: str) -> subprocess.CompletedProcess[str]:
-        done = self._type(*words)
-        if done.returncode:
-            raise SystemExit(f"mmsnap {' '.join(words)}: {done.stderr}")
-        return done
-
-    def _type(self, *words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [_MMSNAP, *words], env=self._environment, capture_output=True, text=True, check=False
-        )
-
-    def _spawn(self, *words: str) -> subprocess.Popen[bytes]:
-        with self._log.open("ab") as log:
-            return subprocess.Popen(
-                [_MMSNAP, *words],
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-
-
 def measure(folder: Path, heap_mib: int, rounds: int, progress: Callable[[str], None]) -> Figures:
     """One round more than asked for: the first only warms the memory."""
     criu, jar = find(), prepare()
@@ -125,7 +65,8 @@ def measure(folder: Path, heap_mib: int, rounds: int, progress: Callable[[str], 
         PlainProgram(criu, folder, f"plain{number}", command)
         for number, command in enumerate(commands[:_MEMBERS])
     ]
-    group = Group(folder, commands[_MEMBERS:])
+    members = {f"m{number}": command for number, command in enumerate(commands[_MEMBERS:])}
+    group = Group(folder, members)
     progress("waiting for Java to come to rest")
     time.sleep(15)
     figures = Figures()
@@ -202,14 +143,6 @@ def show(figures: Figures, title: str) -> list[dict[str, Any]]:
     console.print(table)
     console.print(verdicts)
     return [{"goal": goal, "limit": limit, "measured": m} for goal, limit, m in goals]
-
-
-def _await(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    while not condition():
-        if time.monotonic() > deadline:
-            raise SystemExit(f"waited in vain for {what}")
-        time.sleep(0.2)
 
 
 def main() -> None:
