@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 from collections.abc import Sequence
@@ -15,13 +16,16 @@ from typing import Final
 
 from mmsnap.process import addresses, connections, image_file, open_files, pages, trees
 from mmsnap.process.connections import LISTENING
-from mmsnap.process.criu import Criu, Running
+from mmsnap.process.criu import Criu, CriuError, Running
 from mmsnap.process.freezer import Freezer
 from mmsnap.process.holding import Hold
 from mmsnap.process.image_stream import ImageStream
 from mmsnap.process.manifest import Manifest, Part
 from mmsnap.process.namespaces import enter_command
 from mmsnap.process.reserve import Reserve
+from mmsnap.process.sockets import end_repair
+
+log = logging.getLogger(__name__)
 
 _LOG: Final = "dump.log"
 _CHAIN_MAX: Final = 16
@@ -99,11 +103,18 @@ class Capture:
         self._stream.settle()
 
     def _wait(self, dump: Running) -> None:
-        """CRIU itself fails when its images could not be written: then that is the reason."""
         try:
             dump.wait()
-        finally:
-            self._stream.finish()
+        except CriuError as error:
+            # One that failed by itself has cleaned up; one that was killed could not.
+            freed = end_repair(self._freezer.pids())
+            if freed:
+                log.warning("%d connections were left in repair by CRIU, and set free", freed)
+            # CRIU also fails when its images can not be taken: then that is the reason.
+            raise self._stream.finish() or error from None
+        reason = self._stream.finish()
+        if reason is not None:
+            raise reason
 
     def seal(self, parent: Part | None) -> Manifest:
         """While the program runs: takes out what the parent has, and writes the manifest."""

@@ -131,7 +131,12 @@ class Running:
 
     def wait(self) -> None:
         """Returns when it succeeded; CriuError says why it did not."""
-        if self._process.wait() != 0:
+        if self._process.wait() < 0:
+            raise CriuError(
+                f"{self._what} failed: CRIU was killed: connections of the program may be broken",
+                self._log_file,
+            )
+        if self._process.returncode != 0:
             raise CriuError(f"{self._what} failed: {reason_in(self._log_file)}", self._log_file)
 
 

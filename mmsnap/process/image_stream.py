@@ -10,6 +10,7 @@ with the image's name, then a byte with the descriptor; the end of the connectio
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import selectors
@@ -23,6 +24,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from mmsnap.errors import MmsnapError, PoolFullError
 from mmsnap.process import criu_images_pb2 as pb
 from mmsnap.process.reserve import SHARED, Reserve, Warm
 
@@ -50,7 +52,8 @@ class ImageStream:
         self._connection: socket.socket | None = None
         self._coming: dict[int, _Image] = {}  # by pipe
         self._owner = ""  # of the pages that come next
-        self._ended = self._aborted = False
+        self._ended = self._aborted = self._finished = False
+        self._stopping = threading.Lock()
         self._error: Exception | None = None
         self._thread = threading.Thread(target=self._receive, name="images")
         self.size_bytes = 0  # of the pages that have come
@@ -64,20 +67,27 @@ class ImageStream:
         self._thread.start()
 
     def abort(self) -> None:
-        """Nothing is read any more: what CRIU writes next fails."""
-        os.write(self._stopper, _ABORT)
+        """Nothing is read any more: what CRIU writes next fails. Also from another thread."""
+        with self._stopping:
+            if not self._finished:
+                os.write(self._stopper, _ABORT)
 
-    def finish(self) -> None:
-        """When CRIU has ended: everything is here; OSError if it is not."""
-        os.write(self._stopper, _END)
+    def finish(self) -> MmsnapError | None:
+        """When CRIU has ended: everything is here, or why it is not."""
+        with self._stopping:
+            self._finished = True
+            os.write(self._stopper, _END)
         self._thread.join()
         self._listener.close()
         for descriptor in (self._stopped, self._stopper):
             os.close(descriptor)
         (self._images / _SOCKET).unlink(missing_ok=True)
         shutil.rmtree(self._short, ignore_errors=True)
-        if self._error is not None:
-            raise self._error
+        if self._error is None:
+            return None
+        if isinstance(self._error, OSError) and self._error.errno == errno.ENOSPC:
+            return PoolFullError("the pool has no room for the rest of the dump")
+        return MmsnapError(f"the dump could not be kept: {self._error}")
 
     def settle(self) -> None:
         """Gives the images that are in warm files their names: work for after the pause."""
@@ -219,15 +229,19 @@ class _Image:
 
 
 def _request(connection: socket.socket) -> tuple[str, int] | None:
-    """The name of the next image, and its pipe; None at the end."""
-    head = connection.recv(_SIZE.size, socket.MSG_WAITALL)
-    if not head:
+    """The name of the next image, and its pipe; None at the end, also when CRIU was killed."""
+    try:
+        head = connection.recv(_SIZE.size, socket.MSG_WAITALL)
+        if len(head) < _SIZE.size:
+            return None
+        (size_bytes,) = _SIZE.unpack(head)
+        encoded = connection.recv(size_bytes, socket.MSG_WAITALL)
+        _, pipes, _, _ = socket.recv_fds(connection, 1, 1)
+    except ConnectionResetError:
         return None
-    (size_bytes,) = _SIZE.unpack(head)
-    request = pb.StreamRequest.FromString(connection.recv(size_bytes, socket.MSG_WAITALL))
-    _, pipes, _, _ = socket.recv_fds(connection, 1, 1)
-    (pipe,) = pipes
-    return request.filename, pipe
+    if not pipes:
+        return None
+    return pb.StreamRequest.FromString(encoded).filename, pipes[0]
 
 
 def _owner(name: str) -> str:

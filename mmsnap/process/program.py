@@ -111,8 +111,11 @@ class FirstProcess:
         """Ends it and everything in its namespaces."""
         self._line.close()
         self._numbering.close()
+        # It ends when everything in its namespaces is gone and collected; and of a CRIU whose
+        # parent was killed, the parent is this process by now.
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(self.pid, 0)
+            while os.waitpid(-1, 0)[0] != self.pid:
+                pass
 
 
 # ---- in the other processes ----

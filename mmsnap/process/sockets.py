@@ -1,8 +1,9 @@
-"""Ending the connections of a program that is about to be killed: by a reset, at once.
+"""What is done to a held program's connections, on copies of its sockets.
 
-A peer outside of the group notices then, instead of waiting for an answer that never comes. An
-inner peer must not hear of it, or its restored end would die of the old one's death: the network
-lock, which is held meanwhile, drops that packet. Nothing remains that would keep a port.
+Before it is killed they are reset. A peer outside of the group notices then, instead of waiting for
+an answer that never comes. An inner peer must not hear of it, or its restored end would die of the
+old one's death: the network lock, which is held meanwhile, drops that packet. Nothing remains that
+would keep a port. And where a CRIU was killed, they are made to work again.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Final
 from mmsnap.process.connections import LISTENING, open_sockets, socket_fds
 
 _PIDFD_GETFD: Final = 438  # of all architectures
+_TCP_REPAIR: Final = 19
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -41,6 +43,23 @@ def reset_at_end(pids: Iterable[int]) -> Iterator[None]:
     finally:
         for copy in taken:
             copy.close()
+
+
+def end_repair(pids: Iterable[int]) -> int:
+    """Sets connections free that a CRIU which died has left in repair; returns how many."""
+    pids = list(pids)
+    inodes = {s.inode for s in open_sockets(pids)}
+    freed = 0
+    for pid in pids:
+        for fd, inode in socket_fds(pid):
+            copy = _take(pid, fd) if inode in inodes else None
+            if copy is None:
+                continue
+            with copy:
+                if copy.getsockopt(socket.IPPROTO_TCP, _TCP_REPAIR):
+                    copy.setsockopt(socket.IPPROTO_TCP, _TCP_REPAIR, 0)
+                    freed += 1
+    return freed
 
 
 def _take(pid: int, fd: int) -> socket.socket | None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -148,3 +149,49 @@ def test_twenty_kills_at_any_moment_lose_no_committed_checkpoint(here: Site) -> 
 def counts_on(shim: Shim) -> None:
     ahead = len(shim.lines)
     await_true(lambda: len(shim.lines) > ahead, f"it counts on {shim.words}")
+
+
+@pytest.mark.parametrize("after_ms", [0, 10, 20, 40, 80])
+def test_criu_killed_in_the_cut_fails_the_checkpoint_and_says_what_may_be_broken(
+    here: Site, after_ms: int
+) -> None:
+    server, client = pair(here)
+
+    def kill_criu() -> None:
+        await_true(lambda: criu_pids("g.server"), "CRIU works", 10)
+        time.sleep(after_ms / 1000)
+        for pid in criu_pids("g.server"):
+            os.kill(pid, signal.SIGKILL)
+
+    ended = in_the_cut(here, server, kill_criu)
+    assert ended.returncode == 4, ended.stderr
+    assert "CRIU was killed: connections of the program may be broken" in ended.stderr
+    assert not locked()
+    await_true(lambda: not server.is_frozen() and not client.is_frozen(), "they run", seconds=10)
+    assert server.process.poll() is None
+    time.sleep(0.5)
+    if client.process.poll() is None:
+        talk_on(client)
+    else:
+        assert "ConnectionResetError" in client.words, "a broken one is reset, and not silent"
+    taken = here.checkpoint("g", "c")
+    assert "server" in {part["member"] for part in taken["members"]}
+    here.mmsnap("restore", "g", "c")
+    assert server.process.poll() is None
+
+
+def criu_pids(program: str) -> list[int]:
+    """The CRIU that dumps it, without what started it, which ends with it."""
+    found = []
+    for path in Path("/proc").iterdir():
+        try:
+            words = (path / "cmdline").read_bytes().split(b"\0") if path.name.isdecimal() else []
+        except OSError:
+            continue
+        if (
+            b"dump" in words
+            and b"nsenter" not in words[0]
+            and any(word.endswith(program.encode()) for word in words)
+        ):
+            found.append(int(path.name))
+    return found
