@@ -12,10 +12,10 @@ import pytest
 
 from tests.cli.conftest import Run
 
-COMMANDS = ["agent", "run", "ps", "usage", "watch", "restore", "doctor", "demo"]
+COMMANDS = ["agent", "run", "ps", "usage", "watch", "restore", "clone", "doctor", "demo"]
 CHECKPOINT_COMMANDS = [
     *("create", "list", "show", "wait", "verify", "delete"),
-    *("pin", "unpin", "prune"),
+    *("pin", "unpin", "prune", "export", "import"),
 ]
 
 
