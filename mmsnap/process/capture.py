@@ -8,14 +8,15 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from mmsnap.errors import MmsnapError
 from mmsnap.process import addresses, connections, image_file, open_files, pages, trees
-from mmsnap.process.connections import LISTENING
+from mmsnap.process.connections import LISTENING, Connection
 from mmsnap.process.criu import Criu, CriuError, Running
 from mmsnap.process.freezer import Freezer
 from mmsnap.process.holding import Hold
@@ -61,13 +62,22 @@ class Capture:
         subject: Subject,
         part: Part,
         reserve: Reserve,
+        inner: Iterable[Connection],
     ) -> None:
+        """`inner`: the connections of which somebody in the group has the other end."""
         self._criu = criu
         self._freezer = freezer
         self._hold = hold
         self._subject = subject
         self._part = part
-        self._stream = ImageStream(part.images, reserve)
+        self._inner = frozenset(inner)
+        self._helpers = ThreadPoolExecutor(2)
+        self._stream = ImageStream(
+            part.images,
+            reserve,
+            process_count=len(freezer.pids()),
+            sockets_taken=lambda: self._helpers.submit(self._let_others_speak),
+        )
 
     def run(self) -> None:
         """Dumps and copies files, at the same time; CriuError, MmsnapError. Then still held."""
@@ -76,11 +86,11 @@ class Capture:
         subject = self._subject
         self._stream.start()
         dump = Running(self._dump_command(), self._part.images / _LOG, "the dump")
-        with ThreadPoolExecutor(1) as copier:
+        with self._helpers:
             # Whatever fails here, CRIU is waited for: nobody may thaw what it is dumping.
             try:
                 shared_memory = open_files.shared_memory_files(pids)
-                copying = copier.submit(
+                copying = self._helpers.submit(
                     trees.capture, (*subject.captured, *shared_memory), self._part.trees
                 )
                 self._written = open_files.written_files(pids, subject.captured)
@@ -101,6 +111,14 @@ class Capture:
     def abandon(self) -> None:
         """The part will not be sealed: gives back what it has of memory."""
         self._stream.settle()
+
+    def _let_others_speak(self) -> None:
+        """What comes from outside waits in the program's sockets from now on, instead of being lost
+        and sent again much later: a restore closes those, so nobody needs to know when it came."""
+        try:
+            self._hold.silence_only(self._inner)
+        except MmsnapError as error:
+            log.warning("connections to the outside are silent for longer: %s", error)
 
     def _wait(self, dump: Running) -> None:
         try:

@@ -180,7 +180,10 @@ class Engine:
             command=self._command,
             captured=self._captured,
         )
-        self._capture = Capture(self._criu, self._freezer, self._hold, subject, part, self._reserve)
+        inner, _ = connections.split_inner(self._hold.connections, self._held_by_all())
+        self._capture = Capture(
+            self._criu, self._freezer, self._hold, subject, part, self._reserve, inner
+        )
         begun = time.monotonic()
         self._capture.run()
         took = time.monotonic() - begun

@@ -40,7 +40,16 @@ _END: Final = b"e"
 class ImageStream:
     """The images of one dump. `start`, let CRIU run to its end, `finish`, later `settle`."""
 
-    def __init__(self, images: Path, reserve: Reserve) -> None:
+    def __init__(
+        self,
+        images: Path,
+        reserve: Reserve,
+        *,
+        process_count: int = 0,
+        sockets_taken: Callable[[], object] = lambda: None,
+    ) -> None:
+        """`sockets_taken` is called on the stream's thread when CRIU has done with all sockets:
+        of `process_count` processes the last one's pages begin, which come after its files."""
         self._images = images
         self._reserve = reserve
         # A socket's path has at most 107 bytes, and the pool's may be longer.
@@ -52,6 +61,8 @@ class ImageStream:
         self._connection: socket.socket | None = None
         self._coming: dict[int, _Image] = {}  # by pipe
         self._owner = ""  # of the pages that come next
+        self._to_come = process_count
+        self._sockets_taken = sockets_taken
         self._ended = self._aborted = self._finished = False
         self._stopping = threading.Lock()
         self._error: Exception | None = None
@@ -143,6 +154,10 @@ class ImageStream:
         self._owner = _owner(name) or self._owner
         self._coming[pipe] = _Image(self._images / name, self._reserve, self._owner)
         self._listen(pipe, lambda: self._hear_image(pipe))
+        if self._coming[pipe].is_pages:
+            self._to_come -= 1
+            if self._to_come == 0:
+                self._sockets_taken()
 
     def _hear_image(self, pipe: int) -> None:
         image = self._coming[pipe]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -103,3 +106,43 @@ def test_a_member_that_is_killed_leaves_the_others_running(here: Site, killed: s
     await_true(lambda: int(left.lines[-1]) > ahead + 5, "the other counts on")
     taken = here.checkpoint("g", "c")
     assert len(taken["members"]) == 1
+
+
+PATIENT_SERVER = """
+import socket
+ballast = bytearray(512 << 20)
+for at in range(0, len(ballast), 4096): ballast[at] = at >> 12 & 255
+listener = socket.create_server(("127.0.0.1", {port}))
+while True:
+    line, _ = listener.accept()
+    with line:
+        while data := line.recv(1): line.sendall(data)
+"""
+
+
+def test_a_client_outside_waits_for_the_pause_and_no_longer(here: Site) -> None:
+    port = free_port()
+    here.run("g", "server", sys.executable, "-c", PATIENT_SERVER.format(port=port))
+    await_true(lambda: _listens(port), "it listens")
+    stalls = []
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as outside:
+        for number in range(3):
+            ended = threading.Event()
+
+            def create(number: int = number, ended: threading.Event = ended) -> None:
+                here.mmsnap("checkpoint", "create", "g", "--name", f"c{number}")
+                ended.set()
+
+            creating = threading.Thread(target=create)
+            creating.start()
+            worst = 0.0
+            while not ended.is_set():
+                begun = time.monotonic()
+                outside.sendall(b"x")
+                assert outside.recv(1) == b"x"
+                worst = max(worst, time.monotonic() - begun)
+            creating.join()
+            shown = here.mmsnap("checkpoint", "show", "g", f"c{number}", "-o", "json").stdout
+            stalls.append((worst, json.loads(shown)["pause_ns"] / 1e9))
+    # A packet lost to the lock would be sent again after 0.2 s, and then after 0.6 s.
+    assert min(stall - pause for stall, pause in stalls) < 0.1, stalls
