@@ -1,4 +1,4 @@
-"""Which groups, members and group checkpoints exist: one SQLite file in the pool.
+"""Which groups, members and group checkpoints exist: a file in the pool, or etcd for many nodes.
 
 The commit of a group checkpoint and a move of a group's head are one
 transaction each; what is not in here was aborted. The bytes themselves, and the
@@ -15,6 +15,7 @@ from mmsnap.catalog.records import (
     MemberState,
     OnLoss,
 )
+from mmsnap.catalog.sqlite_catalog import SqliteCatalog
 
 __all__ = [
     "Catalog",
@@ -25,6 +26,7 @@ __all__ = [
     "MemberRecord",
     "MemberState",
     "OnLoss",
+    "SqliteCatalog",
     "group_taken",
     "name_taken",
 ]

@@ -1,73 +1,39 @@
-"""The catalog itself: reading and changing the tables of `schema`.
+"""What a catalog promises, whoever keeps it: a file of the node, or etcd for many nodes.
 
-Every method that changes something is one transaction, on the medium when it
-returns. One process writes (the service, which holds the pool's lock), one
-thread at a time.
+Every method that changes something is one transaction: all of it, or nothing. What a catalog does
+not know does not exist.
 """
 
 from __future__ import annotations
 
-import json
-import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from abc import ABC, abstractmethod
 
-from mmsnap.catalog.records import (
-    EngineKind,
-    GroupCheckpoint,
-    GroupRecord,
-    MemberFigures,
-    MemberRecord,
-    MemberState,
-    OnLoss,
-)
-from mmsnap.catalog.schema import connect
-from mmsnap.errors import CorruptionError, FencedError, NotFoundError
+from mmsnap.catalog.records import GroupCheckpoint, GroupRecord, MemberRecord
+from mmsnap.errors import FencedError, NotFoundError
 
 
-class Catalog:
-    """The groups of one pool, their members and their checkpoints."""
+class Catalog(ABC):
+    """Groups, their members and their checkpoints. Used by one thread at a time."""
 
-    def __init__(self, path: Path) -> None:
-        try:
-            self._sql = connect(path)
-        except sqlite3.DatabaseError as error:
-            raise CorruptionError(
-                f"the catalog {path} can not be read: {error}",
-                subject=str(path),
-                hint="move the file away: the regions stay, their group checkpoints are unknown",
-            ) from error
-
+    @abstractmethod
     def close(self) -> None:
-        self._sql.close()
+        """It is not used any more."""
 
     # ---- groups ----
 
+    @abstractmethod
     def groups(self) -> list[GroupRecord]:
         """All groups, by name."""
-        return [
-            GroupRecord(*row) for row in self._sql.execute("SELECT * FROM groups ORDER BY name")
-        ]
 
+    @abstractmethod
     def group(self, name: str) -> GroupRecord:
         """One group; NotFoundError."""
-        row = self._sql.execute("SELECT * FROM groups WHERE name = ?", (name,)).fetchone()
-        if row is None:
-            raise NotFoundError(
-                f"there is no group {name}",
-                subject=name,
-                hint="a group begins with its first member; mmsnap ps lists them",
-            )
-        return GroupRecord(*row)
 
+    @abstractmethod
     def next_epoch(self, group: str) -> int:
         """A number that no operation of the group ever had, and none will have."""
-        with self._transaction():
-            epoch = self.group(group).next_epoch
-            self._sql.execute("UPDATE groups SET next_epoch = ? WHERE name = ?", (epoch + 1, group))
-        return epoch
 
+    @abstractmethod
     def set_head(self, group: str, target: int, operation_epoch: int) -> None:
         """Move the group's head to its checkpoint `target`: the commit point of a restore.
 
@@ -75,66 +41,28 @@ class Catalog:
             NotFoundError: there is no such checkpoint.
             FencedError: a later operation was recorded before.
         """
-        with self._transaction():
-            self._fence(group, operation_epoch)
-            self._require(group, target)
-            self._sql.execute(
-                "UPDATE groups SET head_epoch = ?, restore_epoch = ?, pending_epoch = 0 "
-                "WHERE name = ?",
-                (target, operation_epoch, group),
-            )
 
+    @abstractmethod
     def set_pending(self, group: str, target: int) -> None:
         """Restore checkpoint `target` when its programs have been started; 0: not any more."""
-        with self._transaction():
-            if target:
-                self._require(group, target)
-            self._sql.execute("UPDATE groups SET pending_epoch = ? WHERE name = ?", (target, group))
 
     # ---- members ----
 
+    @abstractmethod
     def members(self, group: str | None = None) -> list[MemberRecord]:
         """The members of a group, or of all groups, by name."""
-        rows = self._sql.execute(
-            "SELECT * FROM members WHERE ? IS NULL OR group_name = ? ORDER BY group_name, name",
-            (group, group),
-        )
-        return [
-            MemberRecord(
-                of, name, OnLoss(on_loss), MemberState(state), size, lost_epoch, EngineKind(engine)
-            )
-            for of, name, on_loss, state, size, lost_epoch, engine in rows
-        ]
 
+    @abstractmethod
     def put_member(self, member: MemberRecord) -> None:
         """Add a member or change it; makes the group if it is the first."""
-        with self._transaction():
-            self._sql.execute(
-                "INSERT INTO groups VALUES (?, NULL, 1, 0, 0) ON CONFLICT DO NOTHING",
-                (member.group,),
-            )
-            self._sql.execute(
-                "INSERT OR REPLACE INTO members VALUES (?, ?, ?, ?, ?, ?, ?)",
-                (
-                    member.group,
-                    member.name,
-                    member.on_loss.value,
-                    member.state.value,
-                    member.size_bytes,
-                    member.lost_epoch,
-                    member.engine.value,
-                ),
-            )
 
+    @abstractmethod
     def drop_member(self, group: str, name: str) -> None:
         """The group goes on without it; its part of older checkpoints stays."""
-        with self._transaction():
-            self._sql.execute(
-                "DELETE FROM members WHERE group_name = ? AND name = ?", (group, name)
-            )
 
     # ---- checkpoints ----
 
+    @abstractmethod
     def commit(self, checkpoint: GroupCheckpoint) -> None:
         """The commit of a group checkpoint: it exists, and is the head, or neither.
 
@@ -142,14 +70,12 @@ class Catalog:
             FencedError: a later operation was recorded before.
             FileExistsError: the name is taken.
         """
-        with self._transaction():
-            self._fence(checkpoint.group, checkpoint.epoch)
-            self._insert(checkpoint)
-            self._sql.execute(
-                "UPDATE groups SET head_epoch = ? WHERE name = ?",
-                (checkpoint.epoch, checkpoint.group),
-            )
 
+    @abstractmethod
+    def settle(self, group: str, epoch: int) -> bool:
+        """Whether the epoch was committed; if it was not, from now on it never can be."""
+
+    @abstractmethod
     def adopt(self, checkpoint: GroupCheckpoint, *, pending: bool) -> None:
         """A new group whose head is this checkpoint, its only one, made elsewhere.
 
@@ -159,163 +85,37 @@ class Catalog:
         Raises:
             FileExistsError: there is a group of that name.
         """
-        epoch = checkpoint.epoch
-        with self._transaction():
-            try:
-                self._sql.execute(
-                    "INSERT INTO groups VALUES (?, ?, ?, 0, ?)",
-                    (checkpoint.group, epoch, epoch + 1, epoch if pending else 0),
-                )
-            except sqlite3.IntegrityError as error:
-                raise group_taken(checkpoint.group) from error
-            self._insert(checkpoint)
 
+    @abstractmethod
     def checkpoints(self, group: str | None = None) -> list[GroupCheckpoint]:
         """Those of a group, or of all groups, ascending by epoch."""
-        rows = self._sql.execute(
-            "SELECT * FROM checkpoints WHERE ? IS NULL OR group_name = ? "
-            "ORDER BY group_name, epoch",
-            (group, group),
-        ).fetchall()
-        figures: dict[tuple[str, int], list[MemberFigures]] = {}
-        for row in self._sql.execute(
-            "SELECT * FROM figures WHERE ? IS NULL OR group_name = ? ORDER BY member",
-            (group, group),
-        ):
-            figures.setdefault((row[0], row[1]), []).append(_figures(row))
-        return [_checkpoint(row, tuple(figures.get((row[0], row[1]), ()))) for row in rows]
 
+    @abstractmethod
     def find(self, group: str, name: str = "latest") -> GroupCheckpoint:
         """One checkpoint by name, "latest" (the head) or "@EPOCH"; NotFoundError."""
-        head_epoch = self.group(group).head_epoch
-        by_epoch = name.startswith("@") and name[1:].isdecimal() and len(name) < 20
-        epoch = int(name[1:]) if by_epoch else head_epoch if name == "latest" else None
-        row = self._sql.execute(
-            "SELECT * FROM checkpoints WHERE group_name = ? AND (epoch = ? OR name = ?)",
-            (group, epoch, name),
-        ).fetchone()
-        if row is None:
-            raise NotFoundError(
-                f"group {group} has no checkpoint yet"
-                if name == "latest"
-                else f"group {group} has no checkpoint {name}",
-                subject=name,
-                hint=f"mmsnap checkpoint list {group} shows what there is",
-            )
-        figures = self._sql.execute(
-            "SELECT * FROM figures WHERE group_name = ? AND epoch = ? ORDER BY member",
-            (group, row["epoch"]),
-        )
-        return _checkpoint(row, tuple(_figures(f) for f in figures))
 
+    @abstractmethod
     def committed_epochs(self, group: str) -> list[int]:
         """The epochs of all its checkpoints, ascending: what a member in doubt must ask for."""
-        rows = self._sql.execute(
-            "SELECT epoch FROM checkpoints WHERE group_name = ? ORDER BY epoch", (group,)
-        )
-        return [row[0] for row in rows]
 
+    @abstractmethod
     def is_committed(self, group: str, epoch: int) -> bool:
-        """Whether the checkpoint exists; what does not was aborted."""
-        row = self._sql.execute(
-            "SELECT 1 FROM checkpoints WHERE group_name = ? AND epoch = ?", (group, epoch)
-        ).fetchone()
-        return row is not None
+        """Whether the checkpoint exists."""
 
+    @abstractmethod
     def delete(self, group: str, epoch: int) -> None:
         """Forget a checkpoint; NotFoundError, ValueError for the head."""
-        with self._transaction():
-            self._require(group, epoch)
-            if self.group(group).head_epoch == epoch:
-                raise ValueError(
-                    f"@{epoch} is the head of group {group} and can not be deleted: "
-                    "restore another checkpoint or take a newer one first"
-                )
-            self._sql.execute(
-                "DELETE FROM checkpoints WHERE group_name = ? AND epoch = ?", (group, epoch)
-            )
 
+    @abstractmethod
     def pin(self, group: str, epoch: int, pinned: bool) -> None:
         """Keep a checkpoint from pruning, or no longer; NotFoundError."""
-        with self._transaction():
-            self._require(group, epoch)
-            self._sql.execute(
-                "UPDATE checkpoints SET pinned = ? WHERE group_name = ? AND epoch = ?",
-                (pinned, group, epoch),
-            )
 
-    # ---- inside a transaction ----
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._sql.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._sql.execute("COMMIT")
-        except BaseException:
-            if self._sql.in_transaction:
-                self._sql.execute("ROLLBACK")
-            raise
-
-    def _fence(self, group: str, epoch: int) -> None:
-        row = self._sql.execute(
-            "SELECT max(restore_epoch, coalesce((SELECT max(epoch) FROM checkpoints "
-            "WHERE group_name = groups.name), 0)), next_epoch FROM groups WHERE name = ?",
-            (group,),
-        ).fetchone()
-        if row is None or not row[0] < epoch < row[1]:
-            raise FencedError(
-                f"epoch {epoch} of group {group} is shut out by what was recorded since",
-                subject=f"@{epoch}",
-            )
-
-    def _require(self, group: str, epoch: int) -> None:
-        if not self.is_committed(group, epoch):
-            raise NotFoundError(
-                f"group {group} has no checkpoint @{epoch}",
-                subject=f"@{epoch}",
-                hint=f"mmsnap checkpoint list {group} shows what there is",
-            )
-
-    def _insert(self, checkpoint: GroupCheckpoint) -> None:
-        try:
-            self._sql.execute(
-                "INSERT INTO checkpoints VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    checkpoint.group,
-                    checkpoint.epoch,
-                    checkpoint.name,
-                    checkpoint.parent_epoch,
-                    checkpoint.created_ns,
-                    checkpoint.held_ns,
-                    checkpoint.automatic,
-                    checkpoint.pinned,
-                    json.dumps(dict(checkpoint.labels)),
-                ),
-            )
-        except sqlite3.IntegrityError as error:
-            raise name_taken(checkpoint.group, checkpoint.name) from error
-        self._sql.executemany(
-            "INSERT INTO figures VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    checkpoint.group,
-                    checkpoint.epoch,
-                    figures.member,
-                    figures.pause_ns,
-                    figures.waited_ns,
-                    figures.hook_ns,
-                    figures.skew_ns,
-                    figures.bytes_written,
-                    figures.crash_only,
-                    figures.engine.value,
-                    figures.freeze_ns,
-                    figures.dump_ns,
-                    figures.thaw_ns,
-                )
-                for figures in checkpoint.members
-            ],
-        )
+def epoch_named(name: str) -> int | None:
+    """The epoch of a name like "@41"; None when it is no such name."""
+    return (
+        int(name[1:]) if name.startswith("@") and name[1:].isdecimal() and len(name) < 20 else None
+    )
 
 
 def name_taken(group: str, name: str) -> FileExistsError:
@@ -330,32 +130,37 @@ def group_taken(group: str) -> FileExistsError:
     return FileExistsError(f"there is a group {group} already: choose another name")
 
 
-def _figures(row: sqlite3.Row) -> MemberFigures:
-    return MemberFigures(
-        member=row["member"],
-        pause_ns=row["pause_ns"],
-        waited_ns=row["waited_ns"],
-        hook_ns=row["hook_ns"],
-        skew_ns=row["skew_ns"],
-        bytes_written=row["bytes_written"],
-        crash_only=bool(row["crash_only"]),
-        engine=EngineKind(row["engine"]),
-        freeze_ns=row["freeze_ns"],
-        dump_ns=row["dump_ns"],
-        thaw_ns=row["thaw_ns"],
+def no_group(name: str) -> NotFoundError:
+    """The error of a group that nobody ever attached to."""
+    return NotFoundError(
+        f"there is no group {name}",
+        subject=name,
+        hint="a group begins with its first member; mmsnap ps lists them",
     )
 
 
-def _checkpoint(row: sqlite3.Row, members: tuple[MemberFigures, ...]) -> GroupCheckpoint:
-    return GroupCheckpoint(
-        group=row["group_name"],
-        epoch=row["epoch"],
-        name=row["name"],
-        parent_epoch=row["parent_epoch"],
-        created_ns=row["created_ns"],
-        held_ns=row["held_ns"],
-        automatic=bool(row["automatic"]),
-        pinned=bool(row["pinned"]),
-        labels=json.loads(row["labels"]),
-        members=members,
+def no_checkpoint(group: str, name: str) -> NotFoundError:
+    """The error of a checkpoint that is not there; `name` as it was asked for."""
+    return NotFoundError(
+        f"group {group} has no checkpoint yet"
+        if name == "latest"
+        else f"group {group} has no checkpoint {name}",
+        subject=name,
+        hint=f"mmsnap checkpoint list {group} shows what there is",
+    )
+
+
+def head_is_kept(group: str, epoch: int) -> ValueError:
+    """The error of deleting what a restart would show."""
+    return ValueError(
+        f"@{epoch} is the head of group {group} and can not be deleted: "
+        "restore another checkpoint or take a newer one first"
+    )
+
+
+def fenced(group: str, epoch: int) -> FencedError:
+    """The error of an operation that a later one has overtaken."""
+    return FencedError(
+        f"epoch {epoch} of group {group} is shut out by what was recorded since",
+        subject=f"@{epoch}",
     )

@@ -42,6 +42,7 @@ class GroupRecord:
             did not follow it has to.
         pending_epoch: the checkpoint that is restored as soon as all its unmodified programs
             have been started, 0: none.
+        fence_epoch: up to this one nothing can be recorded any more, though it may have been.
     """
 
     name: str
@@ -49,6 +50,7 @@ class GroupRecord:
     next_epoch: int
     restore_epoch: int
     pending_epoch: int = 0
+    fence_epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True)

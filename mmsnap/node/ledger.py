@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from mmsnap.catalog import Catalog
+from mmsnap.catalog import Catalog, SqliteCatalog
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
@@ -22,7 +22,7 @@ class Ledger:
     """Asks the catalog: `await ledger.ask(ledger.catalog.find, group, name)`."""
 
     def __init__(self, path: Path) -> None:
-        self.catalog = Catalog(path)
+        self.catalog: Catalog = SqliteCatalog(path)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="catalog")
 
     async def ask(

@@ -6,6 +6,7 @@ import random
 import signal
 import sqlite3
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +19,10 @@ from mmsnap.catalog import (
     MemberRecord,
     MemberState,
     OnLoss,
+    SqliteCatalog,
 )
+from mmsnap.catalog.etcd import Etcd
+from mmsnap.catalog.etcd_catalog import EtcdCatalog
 from mmsnap.errors import (
     CorruptionError,
     FencedError,
@@ -54,27 +58,41 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "catalog.db"
 
 
+@pytest.fixture(params=["file", "etcd"])
+def catalog(path: Path, request: pytest.FixtureRequest) -> Iterator[Catalog]:
+    """Both kinds promise the same."""
+    made: Catalog
+    if request.param == "file":
+        made = SqliteCatalog(path)
+    else:
+        cluster = request.getfixturevalue("etcd")
+        made = EtcdCatalog(Etcd(cluster.endpoints, prefix=f"/{request.node.name}/"))
+    made.put_member(member())
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def catalog(path: Path) -> Catalog:
-    catalog = Catalog(path)
-    catalog.put_member(member())
-    return catalog
+def file(path: Path) -> SqliteCatalog:
+    made = SqliteCatalog(path)
+    made.put_member(member())
+    return made
 
 
-def test_what_is_committed_is_there_after_reopening(catalog: Catalog, path: Path) -> None:
-    epoch = catalog.next_epoch("g")
+def test_what_is_committed_is_there_after_reopening(file: SqliteCatalog, path: Path) -> None:
+    epoch = file.next_epoch("g")
     parts = (PART, replace(PART, member="b", pause_ns=99, crash_only=True))
-    catalog.commit(checkpoint(epoch, parts=parts))
-    catalog.close()
-    found = Catalog(path).find("g")
+    file.commit(checkpoint(epoch, parts=parts))
+    file.close()
+    found = SqliteCatalog(path).find("g")
     assert found == checkpoint(epoch, parts=parts)
     assert (found.pause_ns, found.bytes_written, found.consistency) == (99, 8192, "crash")
 
 
-def test_epochs_never_repeat_not_even_after_reopening(catalog: Catalog, path: Path) -> None:
-    epochs = [catalog.next_epoch("g") for _ in range(3)]
-    catalog.close()
-    again = Catalog(path)
+def test_epochs_never_repeat_not_even_after_reopening(file: SqliteCatalog, path: Path) -> None:
+    epochs = [file.next_epoch("g") for _ in range(3)]
+    file.close()
+    again = SqliteCatalog(path)
     assert [*epochs, again.next_epoch("g")] == [1, 2, 3, 4]
 
 
@@ -140,21 +158,21 @@ def test_pin_is_kept(catalog: Catalog) -> None:
 
 
 def test_newer_catalog_is_refused(path: Path) -> None:
-    Catalog(path).close()
+    SqliteCatalog(path).close()
     with sqlite3.connect(path) as sql:
         sql.execute("PRAGMA user_version = 99")
     with pytest.raises(FormatVersionError):
-        Catalog(path)
+        SqliteCatalog(path)
 
 
 def test_file_that_is_no_catalog_is_named(path: Path) -> None:
     path.write_bytes(b"not a database" * 1000)
     with pytest.raises(CorruptionError, match=r"catalog\.db"):
-        Catalog(path)
+        SqliteCatalog(path)
 
 
 def _commit_for_ever(path: Path, ready: "multiprocessing.connection.Connection") -> None:
-    catalog = Catalog(path)
+    catalog = SqliteCatalog(path)
     while True:
         epoch = catalog.next_epoch("g")
         catalog.commit(checkpoint(epoch))
@@ -162,9 +180,9 @@ def _commit_for_ever(path: Path, ready: "multiprocessing.connection.Connection")
 
 
 def test_kill_in_the_middle_leaves_whole_checkpoints_and_every_reported_one(
-    catalog: Catalog, path: Path
+    file: SqliteCatalog, path: Path
 ) -> None:
-    catalog.close()
+    file.close()
     chance = random.Random(7)
     context = multiprocessing.get_context("spawn")
     for _ in range(4):
@@ -182,10 +200,37 @@ def test_kill_in_the_middle_leaves_whole_checkpoints_and_every_reported_one(
                 reported.append(receiver.recv())
             except EOFError:
                 break
-        again = Catalog(path)
+        again = SqliteCatalog(path)
         committed = again.checkpoints("g")
         assert {c.epoch for c in committed} >= set(reported)
         assert all(c.members == (PART,) for c in committed)
         assert again.group("g").head_epoch == committed[-1].epoch
         assert again.next_epoch("g") > committed[-1].epoch
         again.close()
+
+
+def test_what_is_settled_as_absent_can_never_be_committed(catalog: Catalog) -> None:
+    committed, absent = catalog.next_epoch("g"), catalog.next_epoch("g")
+    catalog.commit(checkpoint(committed))
+    assert catalog.settle("g", committed)
+    assert not catalog.settle("g", absent)
+
+
+def test_an_adopted_group_begins_with_its_checkpoint(catalog: Catalog) -> None:
+    made = replace(checkpoint(1), group="h")
+    catalog.adopt(made, pending=True)
+    assert catalog.find("h") == made
+    assert (catalog.group("h").pending_epoch, catalog.next_epoch("h")) == (1, 2)
+    with pytest.raises(FileExistsError):
+        catalog.adopt(made, pending=False)
+    with pytest.raises(FileExistsError):
+        catalog.adopt(replace(checkpoint(1), group="g"), pending=False)
+
+
+def test_groups_do_not_see_each_other(catalog: Catalog) -> None:
+    catalog.put_member(member("a", "g2"))
+    catalog.commit(checkpoint(catalog.next_epoch("g")))
+    assert catalog.checkpoints("g2") == []
+    assert [m.group for m in catalog.members("g2")] == ["g2"]
+    assert [g.name for g in catalog.groups()] == ["g", "g2"]
+    assert [c.group for c in catalog.checkpoints()] == ["g"]

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 import mmsnap
-from mmsnap.catalog import Catalog
+from mmsnap.catalog import SqliteCatalog
 from mmsnap.errors import AgentUnavailableError
 from mmsnap.memory import Region
 from mmsnap.node.agent import CATALOG_FILE
@@ -177,7 +177,10 @@ class Site:
 
     def _finish_for_the_dead(self, region: str) -> None:
         """A member killed before it heard of the commit has it prepared only."""
-        with closing(Catalog(self.pool / CATALOG_FILE)) as catalog, suppress(mmsnap.InUseError):
+        with (
+            closing(SqliteCatalog(self.pool / CATALOG_FILE)) as catalog,
+            suppress(mmsnap.InUseError),
+        ):
             Region.open(
                 self.pool, region, mode="r+", decide=lambda asked: catalog.is_committed("g", asked)
             ).close()

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from mmsnap.process.installation import install
+from tests.debian import require_packages
 from tests.process.servers import SERVERS
 from tests.process.site import Site, site
 
@@ -31,27 +30,5 @@ def here(criu: None) -> Iterator[Site]:
 
 @pytest.fixture(scope="session")
 def packages(criu: None) -> None:
-    """The servers that are checkpointed, from the distribution's packages."""
-    wanted = [name for kind in SERVERS for name in kind.packages if not _is_installed(name)]
-    if wanted:
-        # Debian starts what it installs; here only the tests start servers.
-        policy = Path("/usr/sbin/policy-rc.d")
-        kept = policy.read_text() if policy.exists() else None
-        policy.write_text("#!/bin/sh\nexit 101\n")
-        policy.chmod(0o755)
-        try:
-            environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-            for words in (["update"], ["install", "-y", "--no-install-recommends", *wanted]):
-                subprocess.run(["apt-get", "-q", *words], env=environment, check=True)
-        finally:
-            if kept is None:
-                policy.unlink()
-            else:
-                policy.write_text(kept)
-
-
-def _is_installed(package: str) -> bool:
-    told = subprocess.run(
-        ["dpkg-query", "-W", "-f=${Status}", package], capture_output=True, text=True, check=False
-    )
-    return told.stdout.endswith("installed")
+    """The servers that are checkpointed."""
+    require_packages(name for kind in SERVERS for name in kind.packages)

@@ -1,0 +1,155 @@
+"""etcd as a place for records: reading them, and changing some of them if others are as they were.
+
+Speaks to the JSON gateway of etcd 3.4 or newer, by etcd3gw. Which of the endpoints answers does not
+matter: reads are linearizable. A call whose answer is lost is made again elsewhere, so a change may
+have been made although this one says that something was not as expected: who asks has to look.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from etcd3gw import exceptions
+from etcd3gw.client import Etcd3Client
+
+from mmsnap.errors import AbortedError
+
+_API: Final = "/v3/"
+_TIMEOUT_SECONDS: Final = 5
+_ROUNDS: Final = 2  # through all endpoints, before it is told that none answers
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files of certificates, in PEM: whom to trust, and who this is."""
+
+    authority: Path
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A record and its revision; 0: there is none."""
+
+    record: Record | None
+    revision: int
+
+
+class Etcd:
+    """The records under a prefix. Used by one thread at a time."""
+
+    def __init__(
+        self, endpoints: Sequence[str], prefix: str = "/mmsnap/", tls: Tls | None = None
+    ) -> None:
+        """`endpoints`: like http://10.0.0.1:2379; ValueError."""
+        self._clients = [_client(endpoint, tls) for endpoint in endpoints]
+        if not self._clients:
+            raise ValueError("etcd needs an endpoint at least")
+        self._prefix = prefix
+
+    def get(self, key: str) -> Found:
+        """One record."""
+        found = self._ask(lambda client: client.get(self._prefix + key, metadata=True))
+        for value, metadata in found:
+            return Found(json.loads(value), int(metadata["mod_revision"]))
+        return Found(None, 0)
+
+    def list(self, prefix: str) -> list[Record]:
+        """All records whose keys begin with `prefix`, by key."""
+        found = self._ask(
+            lambda client: client.get_prefix(
+                self._prefix + prefix, sort_order="ascend", sort_target="key"
+            )
+        )
+        return [json.loads(value) for value, _ in found]
+
+    def change(
+        self,
+        expected: Mapping[str, int],
+        puts: Mapping[str, Record],
+        deletes: Iterable[str] = (),
+    ) -> bool:
+        """Puts and deletes all of it, if every key of `expected` has that revision still."""
+        transaction = {
+            "compare": [
+                {
+                    "key": self._encoded_key(key),
+                    "target": "MOD",
+                    "result": "EQUAL",
+                    "mod_revision": revision,
+                }
+                for key, revision in expected.items()
+            ],
+            "success": [
+                *(
+                    {
+                        "request_put": {
+                            "key": self._encoded_key(key),
+                            "value": _encoded(json.dumps(record)),
+                        }
+                    }
+                    for key, record in puts.items()
+                ),
+                *({"request_delete_range": {"key": self._encoded_key(key)}} for key in deletes),
+            ],
+        }
+        answer = self._ask(lambda client: client.transaction(transaction))
+        return bool(answer.get("succeeded"))
+
+    def close(self) -> None:
+        for client in self._clients:
+            client.session.close()
+
+    def _encoded_key(self, key: str) -> str:
+        return _encoded(self._prefix + key)
+
+    def _ask(self, call: Any) -> Any:
+        refusal: Exception | None = None
+        for _ in range(_ROUNDS * len(self._clients)):
+            try:
+                return call(self._clients[0])
+            except exceptions.Etcd3Exception as error:
+                refusal = error
+                # The next call begins where this one will have ended.
+                self._clients.append(self._clients.pop(0))
+        told = str(getattr(refusal, "detail_text", "") or refusal).strip().splitlines()
+        raise AbortedError(
+            f"etcd does not answer: {told[0][:200] if told else type(refusal).__name__}",
+            hint="a majority of its members has to be up and within reach",
+        ) from refusal
+
+
+def _client(endpoint: str, tls: Tls | None) -> Etcd3Client:
+    parts = urlsplit(endpoint)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{endpoint!r} is no endpoint of etcd: http://HOST:PORT")
+    files = (
+        {}
+        if tls is None
+        else {
+            "ca_cert": str(tls.authority),
+            "cert_cert": str(tls.certificate),
+            "cert_key": str(tls.key),
+        }
+    )
+    return Etcd3Client(
+        host=parts.hostname,
+        port=parts.port or 2379,
+        protocol=parts.scheme,
+        timeout=_TIMEOUT_SECONDS,
+        api_path=_API,
+        **files,  # type: ignore[arg-type]
+    )
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

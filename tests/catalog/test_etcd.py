@@ -1,0 +1,153 @@
+"""Many nodes write one catalog: while members of etcd die, and when no majority is left."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mmsnap.catalog.etcd import Etcd
+from mmsnap.catalog.etcd_catalog import EtcdCatalog
+from mmsnap.errors import AbortedError, FencedError
+from tests.catalog.test_catalog import checkpoint, member
+from tests.etcd_cluster import EtcdCluster, etcd_cluster
+
+
+@pytest.fixture
+def cluster() -> Iterator[EtcdCluster]:
+    """One that may be harmed."""
+    with etcd_cluster(3) as made:
+        yield made
+
+
+def open_catalog(cluster: EtcdCluster, first: int = 0) -> EtcdCatalog:
+    endpoints = cluster.endpoints[first:] + cluster.endpoints[:first]
+    return EtcdCatalog(Etcd(endpoints))
+
+
+def in_threads(count: int, work: Callable[[int], None]) -> None:
+    failures: list[BaseException] = []
+
+    def run(number: int) -> None:
+        try:
+            work(number)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert not failures, failures
+
+
+def test_no_number_is_given_twice_and_the_head_is_the_newest(etcd: EtcdCluster) -> None:
+    EtcdCatalog(Etcd(etcd.endpoints, "/numbers/")).put_member(member())
+    given: list[int] = []
+
+    def work(number: int) -> None:
+        catalog = EtcdCatalog(Etcd(etcd.endpoints[number % 3 :], "/numbers/"))
+        for _ in range(10):
+            given.append(epoch := catalog.next_epoch("g"))
+            try:
+                catalog.commit(checkpoint(epoch))
+            except FencedError:
+                continue  # a later one was quicker
+
+    in_threads(4, work)
+    assert len(set(given)) == 40
+    catalog = EtcdCatalog(Etcd(etcd.endpoints, "/numbers/"))
+    assert catalog.group("g").head_epoch == catalog.committed_epochs("g")[-1]
+
+
+def test_members_of_etcd_that_die_one_after_the_other_lose_nothing(cluster: EtcdCluster) -> None:
+    open_catalog(cluster).put_member(member())
+    committed: list[int] = []
+    ending = threading.Event()
+
+    def work(number: int) -> None:
+        if number == 0:
+            for victim in (0, 1, 2):
+                time.sleep(0.5)
+                cluster.kill(victim)
+                time.sleep(0.5)
+                cluster.start(victim)
+                cluster.await_health(victim)
+            ending.set()
+            return
+        catalog = open_catalog(cluster, number)
+        while not ending.is_set():
+            try:
+                epoch = catalog.next_epoch("g")
+                catalog.commit(checkpoint(epoch))
+                committed.append(epoch)
+            except (AbortedError, FencedError):
+                continue
+
+    in_threads(3, work)
+    assert len(committed) > 10
+    assert len(set(committed)) == len(committed)
+    assert set(committed) <= set(open_catalog(cluster).committed_epochs("g"))
+
+
+def test_without_a_majority_it_says_so_and_goes_on_when_there_is_one(cluster: EtcdCluster) -> None:
+    catalog = open_catalog(cluster)
+    catalog.put_member(member())
+    cluster.kill(1)
+    cluster.kill(2)
+    with pytest.raises(AbortedError, match="etcd does not answer") as told:
+        catalog.next_epoch("g")
+    assert "majority" in told.value.hint
+    cluster.start(1)
+    cluster.await_health(1)
+    assert catalog.next_epoch("g") >= 1
+
+
+def test_a_commit_that_was_overtaken_by_settling_never_happens(etcd: EtcdCluster) -> None:
+    slow, other = (EtcdCatalog(Etcd(etcd.endpoints, "/settled/")) for _ in range(2))
+    slow.put_member(member())
+    epoch = slow.next_epoch("g")
+    change = slow._etcd.change
+
+    def delayed(*words: Any, **more: Any) -> bool:
+        assert not other.settle("g", epoch), "somebody gave it up in between"
+        return change(*words, **more)
+
+    slow._etcd.change = delayed  # type: ignore[method-assign]
+    with pytest.raises(FencedError):
+        slow.commit(checkpoint(epoch))
+    assert not other.is_committed("g", epoch)
+
+
+@pytest.mark.parametrize("lost_after", ["commit", "set_head", "adopt", "delete"])
+def test_a_change_whose_answer_was_lost_is_no_error(etcd: EtcdCluster, lost_after: str) -> None:
+    catalog = EtcdCatalog(Etcd(etcd.endpoints, f"/lost-{lost_after}/"))
+    catalog.put_member(member())
+    for _ in range(2):
+        catalog.commit(checkpoint(catalog.next_epoch("g")))
+    epoch = catalog.next_epoch("g")
+    change = catalog._etcd.change
+    answers = [False]  # as when the call was made again at another endpoint
+
+    def made_but_not_answered(*words: Any, **more: Any) -> bool:
+        made = change(*words, **more)
+        return answers.pop() if answers else made
+
+    catalog._etcd.change = made_but_not_answered  # type: ignore[method-assign]
+    if lost_after == "commit":
+        catalog.commit(checkpoint(epoch))
+        assert catalog.group("g").head_epoch == epoch
+    elif lost_after == "set_head":
+        catalog.set_head("g", 1, epoch)
+        assert catalog.group("g").head_epoch == 1
+    elif lost_after == "adopt":
+        catalog.adopt(replace(checkpoint(1), group="h"), pending=False)
+        assert catalog.find("h").epoch == 1
+    else:
+        catalog.delete("g", 1)
+        assert catalog.committed_epochs("g") == [2]

@@ -1,0 +1,40 @@
+"""Programs that tests run, from the distribution's packages: installed when tests run as root."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+
+def require_packages(names: Iterable[str]) -> None:
+    """Installs what is missing; the test is skipped where that may not be done."""
+    wanted = [name for name in names if not _is_installed(name)]
+    if not wanted:
+        return
+    if os.geteuid() != 0:
+        pytest.skip(f"not installed, and only root may: {' '.join(wanted)}")
+    # Debian starts what it installs; here only the tests start servers.
+    policy = Path("/usr/sbin/policy-rc.d")
+    kept = policy.read_text() if policy.exists() else None
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+    try:
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        for words in (["update"], ["install", "-y", "--no-install-recommends", *wanted]):
+            subprocess.run(["apt-get", "-q", *words], env=environment, check=True)
+    finally:
+        if kept is None:
+            policy.unlink()
+        else:
+            policy.write_text(kept)
+
+
+def _is_installed(package: str) -> bool:
+    told = subprocess.run(
+        ["dpkg-query", "-W", "-f=${Status}", package], capture_output=True, text=True, check=False
+    )
+    return told.stdout.endswith("installed")
