@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mmsnap.catalog import Catalog
+from mmsnap.catalog import SqliteCatalog
 from mmsnap.group import CheckpointOperation, Effect
 from mmsnap.group.messages import EpochReport, Held
 from mmsnap.node import live_group
@@ -29,8 +29,8 @@ def _runs_ahead() -> None:
 
 def _forgets_commits() -> None:
     """Members in doubt are told that everything was aborted."""
-    Catalog.committed_epochs = lambda self, group: []  # type: ignore[method-assign]
-    Catalog.is_committed = lambda self, group, epoch: False  # type: ignore[method-assign]
+    SqliteCatalog.committed_epochs = lambda self, group: []  # type: ignore[method-assign]
+    SqliteCatalog.is_committed = lambda self, group, epoch: False  # type: ignore[method-assign]
 
 
 def _breaks() -> None:
