@@ -19,6 +19,16 @@ class Catalog(ABC):
     def close(self) -> None:
         """It is not used any more."""
 
+    # ---- nodes ----
+
+    @abstractmethod
+    def put_node(self, name: str, address: str) -> None:
+        """A node's service can be reached there, as HOST:PORT."""
+
+    @abstractmethod
+    def nodes(self) -> dict[str, str]:
+        """The addresses of all nodes, by name; none where there is only one."""
+
     # ---- groups ----
 
     @abstractmethod

@@ -1,5 +1,6 @@
 """The catalog of many nodes, in etcd.
 
+    nodes/NAME               where a node's service is
     groups/G                 head, numbers given out, last restore, what is pending
     members/G/M
     checkpoints/G/EPOCH      with the figures of its members; the key's number has 16 digits
@@ -50,6 +51,19 @@ class EtcdCatalog(Catalog):
 
     def close(self) -> None:
         self._etcd.close()
+
+    # ---- nodes ----
+
+    def put_node(self, name: str, address: str) -> None:
+        key = f"nodes/{name}"
+        for _ in range(_TRIES):
+            found = self._etcd.get(key)
+            wanted = {"name": name, "address": address}
+            if found.record == wanted or self._etcd.change({key: found.revision}, {key: wanted}):
+                return
+
+    def nodes(self) -> dict[str, str]:
+        return {record["name"]: record["address"] for record in self._etcd.list("nodes/")}
 
     # ---- groups ----
 

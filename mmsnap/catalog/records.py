@@ -61,6 +61,7 @@ class MemberRecord:
         size_bytes: the upper bound of its region.
         lost_epoch: when lost, the operation under way, or else the next one. A restore
             of this number or a later one has brought the group to a state without it.
+        node: the service that it is a member of; empty where there is only one.
     """
 
     group: str
@@ -70,6 +71,7 @@ class MemberRecord:
     size_bytes: int
     lost_epoch: int = 0
     engine: EngineKind = EngineKind.MEMORY
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from mmsnap.catalog.records import (
     OnLoss,
 )
 from mmsnap.catalog.sqlite_schema import connect
-from mmsnap.errors import CorruptionError
+from mmsnap.errors import CorruptionError, UnsupportedError
 
 
 class SqliteCatalog(Catalog):
@@ -50,6 +50,16 @@ class SqliteCatalog(Catalog):
 
     def close(self) -> None:
         self._sql.close()
+
+    # ---- nodes ----
+
+    def put_node(self, name: str, address: str) -> None:
+        raise UnsupportedError(
+            f"node {name} keeps its catalog to itself", hint="several nodes need --etcd"
+        )
+
+    def nodes(self) -> dict[str, str]:
+        return {}
 
     # ---- groups ----
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mmsnap.cli.options import Address
+
+if TYPE_CHECKING:
+    from mmsnap.node.cluster import Cluster
 
 
 def agent(
@@ -15,6 +18,28 @@ def agent(
         Path, typer.Option(metavar="DIR", help="The folder in which regions and checkpoints are.")
     ],
     address: Address = None,
+    node: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Its name among the nodes of a cluster.")
+    ] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Where to serve the other nodes and clients."),
+    ] = None,
+    advertise: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Where the others reach it; by default --listen."),
+    ] = None,
+    etcd: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="An endpoint of etcd, which keeps the catalog; repeat."),
+    ] = None,
+    tls: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="A folder with ca.crt, tls.crt and tls.key."),
+    ] = None,
+    etcd_tls: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="The same for etcd, if it wants it.")
+    ] = None,
 ) -> None:
     """Serve this machine's groups, with their regions in a pool.
 
@@ -23,17 +48,63 @@ def agent(
     SIGTERM and Ctrl-C; members run on without it and attach again when it is back. A pool on
     /dev/shm is quick, and gone when the machine restarts.
 
+    With --node it is one of several: groups may have members on all of them, and are checkpointed
+    together by whichever is asked. They keep their catalog in etcd and speak over mutual TLS.
+
     \b
-    Example:
+    Examples:
         mkdir /dev/shm/pool
         mmsnap agent --pool /dev/shm/pool
+        mmsnap agent --pool /dev/shm/pool --node n1 --listen 10.0.0.1:7443 --tls /etc/mmsnap/tls \\
+            --etcd http://10.0.0.1:2379 --etcd http://10.0.0.2:2379
     """
     import asyncio
     import logging
 
     from mmsnap.node.agent import run
 
+    cluster = _cluster(node, listen, advertise, etcd, tls, etcd_tls)
+
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )
-    asyncio.run(run(pool, address))
+    asyncio.run(run(pool, address, cluster))
+
+
+def _cluster(
+    node: str | None,
+    listen: str | None,
+    advertise: str | None,
+    etcd: list[str] | None,
+    tls: Path | None,
+    etcd_tls: Path | None,
+) -> Cluster | None:
+    wanted = {"--node": node, "--listen": listen, "--etcd": etcd, "--tls": tls}
+    if not any((*wanted.values(), advertise, etcd_tls)):
+        return None
+    for option, value in wanted.items():
+        if not value:
+            raise typer.BadParameter("a node of several needs it", param_hint=option)
+    from mmsnap.node.bounds import check_label
+    from mmsnap.node.cluster import Cluster
+    from mmsnap.node.tls import TlsFiles
+
+    assert node is not None
+    assert listen is not None
+    assert tls is not None
+    try:
+        check_label("node", node)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--node") from error
+
+    def files(folder: Path) -> TlsFiles:
+        return TlsFiles(folder / "ca.crt", folder / "tls.crt", folder / "tls.key")
+
+    return Cluster(
+        node=node,
+        listen=listen,
+        advertise=advertise or listen,
+        etcd=tuple(etcd or ()),
+        tls=files(tls),
+        etcd_tls=None if etcd_tls is None else files(etcd_tls),
+    )

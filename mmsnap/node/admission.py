@@ -22,6 +22,7 @@ from mmsnap.errors import MmsnapError, NotFoundError
 from mmsnap.group.messages import Abort, Commit, Hello, Welcome
 from mmsnap.node.live_group import LiveGroup
 from mmsnap.node.losses import is_owed, note_loss, pay
+from mmsnap.node.perform import Participant
 from mmsnap.node.seats import Seat, Standing
 
 log = logging.getLogger(__name__)
@@ -56,8 +57,9 @@ async def attach(group: LiveGroup, application: Application) -> Admission:
     async with group.turn():
         if application.resuming or not await _predecessor_is_owed(group, application.member):
             return await _admit(group, application)
-    async with group.turn(settled=True):
-        await _settle_predecessor(group, application.member)
+    async with group.whole_turn() as seats:
+        await _settle_predecessor(group, application.member, seats)
+    async with group.turn():
         return await _admit(group, application)
 
 
@@ -68,7 +70,7 @@ async def greet(group: LiveGroup, seat: Seat, hello: Hello, pid: int) -> None:
     switchboard.order(seat.token, Welcome())
     epoch = hello.in_doubt_epoch
     if epoch:
-        committed = await ledger.ask(ledger.catalog.is_committed, group.name, epoch)
+        committed = await ledger.ask(ledger.catalog.settle, group.name, epoch)
         switchboard.order(seat.token, Commit(epoch) if committed else Abort(epoch))
         log.info("group %s epoch %d: told %s the outcome it missed", group.name, epoch, seat.name)
     if group.seats.get(seat.name) is not seat:
@@ -98,6 +100,7 @@ async def _admit(group: LiveGroup, application: Application) -> Admission:
             state=MemberState.ATTACHED,
             size_bytes=application.size_bytes,
             engine=application.engine,
+            node=group.desk.mesh.name if group.desk.mesh is not None else "",
         ),
         pid=application.pid,
         behind=application.resuming and application.followed_restore_epoch < record.restore_epoch,
@@ -158,13 +161,13 @@ async def _predecessor_is_owed(group: LiveGroup, name: str) -> bool:
     return is_owed(row, await _record(group))
 
 
-async def _settle_predecessor(group: LiveGroup, name: str) -> None:
+async def _settle_predecessor(group: LiveGroup, name: str, seats: list[Participant]) -> None:
     ledger = group.desk.ledger
     rows = await ledger.ask(ledger.catalog.members, group.name)
     row = next((row for row in rows if row.name == name), None)
     if row is not None and row.state is MemberState.ATTACHED and group.seats.get(name) is None:
         await note_loss(group, row, epoch=0)
-    await pay(group)
+    await pay(group, seats)
 
 
 async def _owe_restore(group: LiveGroup) -> None:

@@ -21,18 +21,22 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from mmsnap.catalog import Catalog, SqliteCatalog
 from mmsnap.errors import InUseError, NotFoundError
 from mmsnap.group.messages import Failed, Hello
+from mmsnap.node.cluster import Cluster
 from mmsnap.node.copies import forget_interrupted
 from mmsnap.node.events import Events
 from mmsnap.node.groups import Groups
 from mmsnap.node.ledger import Ledger
 from mmsnap.node.live_group import Desk
+from mmsnap.node.mesh import Mesh
+from mmsnap.node.peer_service import PeerService
 from mmsnap.node.pool_lock import PoolLock
 from mmsnap.node.service import AgentService
 from mmsnap.node.switchboard import Switchboard
 from mmsnap.rpc.addresses import default_address, members_path, socket_path
-from mmsnap.rpc.v1 import mmsnap_pb2, mmsnap_pb2_grpc
+from mmsnap.rpc.v1 import mmsnap_pb2, mmsnap_pb2_grpc, peer_pb2_grpc
 
 log = logging.getLogger(__name__)
 
@@ -73,8 +77,12 @@ class _Bridge:
 class Agent:
     """A running node service. `start`, then `stop`; of one event loop."""
 
-    def __init__(self, pool: Path, address: str | None = None) -> None:
+    def __init__(
+        self, pool: Path, address: str | None = None, cluster: Cluster | None = None
+    ) -> None:
+        """`cluster`: what it takes to be one node of several."""
         self.pool = pool.absolute()
+        self._cluster = cluster
         self.address = address or default_address()
         self._socket = socket_path(self.address)
         self._ending = asyncio.Event()
@@ -97,15 +105,25 @@ class Agent:
         forget_interrupted(self.pool)
         _make_room(self._socket)
         sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
-        self._ledger = Ledger(self.pool / CATALOG_FILE)
+        catalog: Catalog
+        if self._cluster is None:
+            catalog = SqliteCatalog(self.pool / CATALOG_FILE)
+        else:
+            catalog = self._cluster.catalog()
+        self._ledger = Ledger(catalog)
         groups: list[Groups] = []
         bridge = _Bridge(asyncio.get_running_loop(), groups, self.end)
         self._switchboard = Switchboard(members_path(self._socket), bridge)
-        desk = Desk(self.pool, self._ledger, self._switchboard, Events())
+        self._mesh: Mesh | None = None
+        if self._cluster is not None:
+            self._mesh = self._cluster.mesh(self._ledger, self._switchboard)
+        desk = Desk(self.pool, self._ledger, self._switchboard, Events(), self._mesh)
         self._groups = Groups(desk)
         groups.append(self._groups)
         self._switchboard.start()
         self._server = await self._listen()
+        if self._mesh is not None:
+            await self._mesh.announce()
         log.info("serving the pool %s at %s", self.pool, self._socket)
 
     def end(self, error: Exception | None = None) -> None:
@@ -127,6 +145,8 @@ class Agent:
         await self._server.stop(_GRACE_SECONDS)
         await self._groups.close()
         self._switchboard.stop()
+        if self._mesh is not None:
+            await self._mesh.close()
         self._ledger.close()
         self._lock.release()
 
@@ -138,6 +158,10 @@ class Agent:
         health_pb2_grpc.add_HealthServicer_to_server(alive, server)
         names = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
+        if self._cluster is not None:
+            peers = PeerService(self._groups)
+            peer_pb2_grpc.add_PeerServicer_to_server(peers, server)  # type: ignore[no-untyped-call]
+            server.add_secure_port(self._cluster.listen, self._cluster.tls.server())
         before = os.umask(0o177)
         try:
             server.add_insecure_port(f"unix:{self._socket}")
@@ -150,9 +174,9 @@ class Agent:
         return server
 
 
-async def run(pool: Path, address: str | None = None) -> None:
+async def run(pool: Path, address: str | None = None, cluster: Cluster | None = None) -> None:
     """Serve until SIGTERM or SIGINT; what `Agent.start` raises."""
-    agent = Agent(pool, address)
+    agent = Agent(pool, address, cluster)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, agent.end)

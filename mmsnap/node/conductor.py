@@ -10,13 +10,27 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from mmsnap.group import Decide, Effect, Expel, Finished, Operation, Send
 from mmsnap.group.messages import EpochReport, Kind
-from mmsnap.node.lines import Line
 from mmsnap.node.packets import encode
 
 log = logging.getLogger(__name__)
+
+
+class MemberLine(Protocol):
+    """A member that can be spoken to, on this node or on another one."""
+
+    @property
+    def token(self) -> int:
+        """What it is known by."""
+
+    def send(self, packet: bytes) -> None:
+        """Gives it an order; nothing happens if it is gone."""
+
+    def end(self, reason: str) -> None:
+        """Ends its connection: it comes again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +50,9 @@ class Audience:
 class Conductor:
     """One operation under way."""
 
-    def __init__(self, operation: Operation, lines: Mapping[str, Line], audience: Audience) -> None:
+    def __init__(
+        self, operation: Operation, lines: Mapping[str, MemberLine], audience: Audience
+    ) -> None:
         self.operation = operation
         self.lines = dict(lines)
         self._audience = audience
@@ -46,6 +62,10 @@ class Conductor:
             for member, line in self.lines.items()
         }
         self._told = ""
+
+    @property
+    def epoch(self) -> int:
+        return self.operation.epoch
 
     @property
     def finished(self) -> bool:

@@ -1,7 +1,7 @@
 """The catalog on a thread of its own, for the service's event loop.
 
-SQLite waits for the medium; the event loop must not. One thread also makes the
-service the catalog's one writer.
+A catalog waits for its medium or for etcd; the event loop must not. One thread
+also makes the service the one writer of a file.
 """
 
 from __future__ import annotations
@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from mmsnap.catalog import Catalog, SqliteCatalog
+from mmsnap.catalog import Catalog
 
 _Parameters = ParamSpec("_Parameters")
 _Result = TypeVar("_Result")
@@ -21,8 +20,8 @@ _Result = TypeVar("_Result")
 class Ledger:
     """Asks the catalog: `await ledger.ask(ledger.catalog.find, group, name)`."""
 
-    def __init__(self, path: Path) -> None:
-        self.catalog: Catalog = SqliteCatalog(path)
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="catalog")
 
     async def ask(

@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -28,8 +28,9 @@ from mmsnap.group import (
 )
 from mmsnap.node.events import Event, Events
 from mmsnap.node.ledger import Ledger
+from mmsnap.node.mesh import Mesh
 from mmsnap.node.outcomes import error_of, records_of
-from mmsnap.node.perform import perform
+from mmsnap.node.perform import Participant, perform
 from mmsnap.node.seats import Seat, Seats
 from mmsnap.node.switchboard import Switchboard
 
@@ -38,6 +39,7 @@ log = logging.getLogger(__name__)
 # How long an operation waits for members that are on their way in, and for its turn.
 TURN_BUDGET_SECONDS: Final = 10.0
 _WAITING_MAX: Final = 16
+_DOUBT_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Desk:
     ledger: Ledger
     switchboard: Switchboard
     events: Events
+    mesh: Mesh | None = None  # the other nodes, where there may be some
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,7 @@ class LiveGroup:
             )
 
             async def record() -> None:
-                engines = {seat.name: seat.member.engine for seat in seats}
+                engines = {seat.name: seat.engine for seat in seats}
                 held_ns, parts = operation.held_ns, records_of(operation.figures, engines)
                 await self._commit(replace(draft, held_ns=held_ns, members=parts))
 
@@ -137,11 +140,11 @@ class LiveGroup:
     async def restore(self, name: str) -> Restored:
         """Bring everybody back to a checkpoint; AbortedError when they run on as before."""
         ledger = self.desk.ledger
-        async with self.turn(settled=True):
+        async with self.whole_turn() as seats:
             target = await ledger.ask(ledger.catalog.find, self.name, name)
-            awaited = self.programs_missing(target)
+            awaited = programs_missing(target, seats)
             if not awaited:
-                return await self.roll_back(target)
+                return await self.roll_back(target, seats)
             await ledger.ask(ledger.catalog.set_pending, self.name, target.epoch)
             record = await ledger.ask(ledger.catalog.group, self.name)
         self.tell("pending", epoch=target.epoch, text=f"waits for {', '.join(awaited)}")
@@ -150,9 +153,9 @@ class LiveGroup:
     async def check_restore(self, name: str) -> Restored:
         """Ask whether the unmodified programs could be restored; AbortedError says why not."""
         ledger = self.desk.ledger
-        async with self.turn(settled=True):
+        async with self.whole_turn() as everybody:
             target = await ledger.ask(ledger.catalog.find, self.name, name)
-            seats = [s for s in self.seats.seated() if s.member.engine is EngineKind.PROCESS]
+            seats = [s for s in everybody if s.engine is EngineKind.PROCESS]
             record = await ledger.ask(ledger.catalog.group, self.name)
             if seats:
                 epoch = await ledger.ask(ledger.catalog.next_epoch, self.name)
@@ -163,38 +166,28 @@ class LiveGroup:
 
                 what = f"check @{epoch} of group {self.name} against {target.name}"
                 await self.perform(operation, seats, what, record=nothing_to_record)
-        awaited = self.programs_missing(target)
+        awaited = programs_missing(target, everybody)
         return Restored(target, record.head_epoch, awaited=awaited)
 
     async def restore_pending(self) -> None:
         """Restore what waits for programs, if they all are there now."""
         ledger = self.desk.ledger
-        async with self.turn(settled=True):
+        async with self.whole_turn() as seats:
             record = await ledger.ask(ledger.catalog.group, self.name)
             if not record.pending_epoch:
                 return
             target = await ledger.ask(ledger.catalog.find, self.name, f"@{record.pending_epoch}")
-            if not self.programs_missing(target):
-                await self.roll_back(target)
+            if not programs_missing(target, seats):
+                await self.roll_back(target, seats)
 
-    def programs_missing(self, target: GroupCheckpoint) -> tuple[str, ...]:
-        """The unmodified programs of a checkpoint that nobody has started."""
-        seated = {seat.name for seat in self.seats.seated()}
-        return tuple(
-            part.member
-            for part in target.members
-            if part.engine is EngineKind.PROCESS and part.member not in seated
-        )
-
-    async def roll_back(self, target: GroupCheckpoint) -> Restored:
-        """The restore itself; the caller has the turn, and nobody is on the way in."""
+    async def roll_back(self, target: GroupCheckpoint, seats: list[Participant]) -> Restored:
+        """The restore itself; the caller has the whole turn, and these are all."""
         ledger = self.desk.ledger
         epoch = await ledger.ask(ledger.catalog.next_epoch, self.name)
 
         async def record() -> None:
             await ledger.ask(ledger.catalog.set_head, self.name, target.epoch, epoch)
 
-        seats = self.seats.seated()
         behind: tuple[str, ...] = ()
         if seats:
             operation = self.restore_operation(epoch, target, seats)
@@ -212,25 +205,26 @@ class LiveGroup:
                     hint="start them again with `mmsnap run`: they will be restored then",
                 )
             for seat in seats:
-                seat.behind = False
+                if isinstance(seat, Seat):
+                    seat.behind = False
         else:
             await record()
         self.tell("restored", epoch=target.epoch, text=target.name)
         return Restored(target, target.epoch, behind)
 
     def restore_operation(
-        self, epoch: int, target: GroupCheckpoint, seats: list[Seat]
+        self, epoch: int, target: GroupCheckpoint, seats: Sequence[Participant]
     ) -> RestoreOperation:
         parts = {figures.member for figures in target.members}
         names = [seat.name for seat in seats]
         absent = [name for name in names if name not in parts]
-        programs = [seat.name for seat in seats if seat.member.engine is EngineKind.PROCESS]
+        programs = [seat.name for seat in seats if seat.engine is EngineKind.PROCESS]
         return RestoreOperation(epoch, names, target=target.epoch, absent=absent, programs=programs)
 
     async def perform(
         self,
         operation: Operation,
-        seats: list[Seat],
+        seats: Sequence[Participant],
         what: str,
         *,
         record: Callable[[], Awaitable[None]],
@@ -268,23 +262,41 @@ class LiveGroup:
             self._turn.release()
 
     @asynccontextmanager
-    async def complete_turn(self) -> AsyncIterator[list[Seat]]:
+    async def whole_turn(self) -> AsyncIterator[list[Participant]]:
+        """The group for oneself on all nodes, and who is in a seat there.
+
+        Nodes are asked in the order of their names, so two that ask do not wait for each other.
+        """
+        mesh = self.desk.mesh
+        async with AsyncExitStack() as taken:
+            everybody: list[Participant] = []
+            for node in await mesh.nodes_of(self.name) if mesh is not None else [""]:
+                if mesh is None or node == mesh.name:
+                    await taken.enter_async_context(self.turn(settled=True))
+                    everybody += self.seats.seated()
+                else:
+                    enlisting = mesh.enlisted(node, self.name)
+                    everybody += (await taken.enter_async_context(enlisting)).seats
+            yield everybody
+
+    @asynccontextmanager
+    async def complete_turn(self) -> AsyncIterator[list[Participant]]:
         """The group for oneself, with every member that belongs to it in its seat."""
         deadline = time.monotonic() + TURN_BUDGET_SECONDS
         while True:
-            async with self.turn(settled=True):
-                missing = await self._missing()
+            async with self.whole_turn() as seats:
+                missing = await self._missing(seats)
                 if not missing:
-                    yield self.seats.seated()
+                    yield seats
                     return
             lost = next((row for row in missing if row.state is MemberState.LOST), None)
             if lost is not None or time.monotonic() > deadline:
                 raise _incomplete(self.name, lost or missing[0])
             await self.seats.changed(0.2)
 
-    async def _missing(self) -> list[MemberRecord]:
+    async def _missing(self, seats: list[Participant]) -> list[MemberRecord]:
         rows = await self.desk.ledger.ask(self.desk.ledger.catalog.members, self.name)
-        seated = {seat.name for seat in self.seats.seated()}
+        seated = {seat.name for seat in seats}
         return [row for row in rows if row.state is not MemberState.LEFT and row.name not in seated]
 
     async def _take_turn(self, deadline: float) -> None:
@@ -321,13 +333,30 @@ class LiveGroup:
         try:
             await ledger.ask(ledger.catalog.commit, checkpoint)
         except Exception:
-            # An error of the medium may come after the record was written.
-            if not await ledger.ask(ledger.catalog.is_committed, self.name, checkpoint.epoch):
-                raise
+            # An error may come after the record was written; nobody waits, all have run on.
+            while True:
+                try:
+                    if await ledger.ask(ledger.catalog.settle, self.name, checkpoint.epoch):
+                        return
+                    break
+                except AbortedError as error:
+                    log.warning("epoch %d is in doubt: %s", checkpoint.epoch, error)
+                    await asyncio.sleep(_DOUBT_SECONDS)
+            raise
 
     def tell(self, kind: str, *, member: str = "", epoch: int = 0, text: str = "") -> None:
         """Tell the watchers."""
         self.desk.events.tell(Event(kind, self.name, member, epoch, text))
+
+
+def programs_missing(target: GroupCheckpoint, seats: Sequence[Participant]) -> tuple[str, ...]:
+    """The unmodified programs of a checkpoint that nobody has started."""
+    seated = {seat.name for seat in seats}
+    return tuple(
+        part.member
+        for part in target.members
+        if part.engine is EngineKind.PROCESS and part.member not in seated
+    )
 
 
 def _budgets(timeout_ns: int) -> Budgets:

@@ -15,6 +15,7 @@ from typing import Final
 from mmsnap.catalog import GroupRecord, MemberRecord, MemberState, OnLoss
 from mmsnap.errors import MmsnapError
 from mmsnap.node.live_group import LiveGroup
+from mmsnap.node.perform import Participant
 from mmsnap.node.seats import Seat
 
 log = logging.getLogger(__name__)
@@ -47,7 +48,8 @@ async def seat_ended(group: LiveGroup, seat: Seat, said_bye: bool, epoch: int) -
                     await _put(group, replace(seat.member, state=MemberState.LEFT))
                     return
                 await note_loss(group, seat.member, epoch, behind=seat.behind)
-                await pay(group)
+            async with group.whole_turn() as seats:
+                await pay(group, seats)
                 return
         except MmsnapError as error:
             log.warning("group %s: the end of %s: %s", group.name, seat.name, error)
@@ -71,8 +73,8 @@ async def note_loss(
     await _put(group, replace(member, state=MemberState.LOST, lost_epoch=lost_epoch))
 
 
-async def pay(group: LiveGroup) -> None:
-    """Return to the head if that is owed. Needs the turn, with nobody on the way in."""
+async def pay(group: LiveGroup, seats: list[Participant]) -> None:
+    """Return to the head if that is owed. Needs the whole turn, with these in their seats."""
     ledger = group.desk.ledger
     record = await ledger.ask(ledger.catalog.group, group.name)
     rows = await ledger.ask(ledger.catalog.members, group.name)
@@ -81,7 +83,7 @@ async def pay(group: LiveGroup) -> None:
         return
     log.warning("group %s: lost %s, back to the head", group.name, ", ".join(owed))
     head = await ledger.ask(ledger.catalog.find, group.name, "latest")
-    await group.roll_back(head)
+    await group.roll_back(head, seats)
 
 
 async def _put(group: LiveGroup, member: MemberRecord) -> None:

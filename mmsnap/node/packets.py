@@ -115,3 +115,43 @@ def pack(
         raise PacketError(f"a text of {len(encoded)} bytes exceeds {TEXT_MAX_BYTES}")
     padded = (*words, *(0,) * (8 - len(words)))
     return _FORMAT.pack(_MAGIC, kind, 0, epoch, token, lease_ns, *padded, encoded)
+
+
+def encode_report(report: Report, token: int) -> bytes:
+    """The packet of a report; a reason that is too long is cut."""
+    match report:
+        case m.Hello():
+            greeting = (report.pid, report.in_doubt_epoch, report.seen_epoch)
+            return pack(Kind.HELLO, token, words=greeting)
+        case m.Ready():
+            return pack(Kind.READY, token, report.epoch, words=(report.dirty_pages, report.hook_ns))
+        case m.Held():
+            return pack(Kind.HELD, token, report.epoch, words=(report.waited_ns,))
+        case m.CutDone():
+            figures = (report.pages, report.size_bytes, report.copy_ns)
+            return pack(Kind.CUT_DONE, token, report.epoch, words=figures)
+        case m.Sealed():
+            return pack(Kind.SEALED, token, report.epoch, words=_sealed_words(report))
+        case m.Void():
+            return pack(Kind.VOID, token, report.epoch)
+        case m.Done():
+            return pack(Kind.DONE, token, report.epoch, words=(report.order,))
+        case m.Failed():
+            text = report.reason.encode()[:TEXT_MAX_BYTES].decode(errors="ignore")
+            words = (report.status, report.order)
+            return pack(Kind.FAILED, token, report.epoch, words=words, text=text)
+        case m.Bye():
+            return pack(Kind.BYE, token)
+
+
+def _sealed_words(report: m.Sealed) -> tuple[int, ...]:
+    return (
+        report.pause_ns,
+        report.pages,
+        report.size_bytes,
+        int(report.crash_only),
+        report.hook_ns,
+        report.freeze_ns,
+        report.dump_ns,
+        report.thaw_ns,
+    )

@@ -11,17 +11,20 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 
 from mmsnap.group import Finished, Operation
-from mmsnap.node.conductor import Audience, Conductor
+from mmsnap.node.conductor import Audience, Conductor, MemberLine
+from mmsnap.node.enlistment import RemoteSeat
 from mmsnap.node.seats import Seat
 from mmsnap.node.switchboard import Switchboard
 
 log = logging.getLogger(__name__)
 
+Participant = Seat | RemoteSeat
+
 
 async def perform(
     switchboard: Switchboard,
     operation: Operation,
-    seats: Iterable[Seat],
+    seats: Iterable[Participant],
     *,
     record: Callable[[], Awaitable[None]],
     step: Callable[[str], None],
@@ -35,7 +38,7 @@ async def perform(
     loop = asyncio.get_running_loop()
     over: asyncio.Future[Finished] = loop.create_future()
     tasks: set[asyncio.Task[None]] = set()
-    tokens = {seat.name: seat.token for seat in seats}
+    taking_part = tuple(seats)
 
     async def settle(conductor: Conductor) -> None:
         accepted, reason = True, ""
@@ -47,7 +50,10 @@ async def perform(
         switchboard.post(lambda: switchboard.answer(conductor, accepted, reason))
 
     def begin() -> None:
-        lines = {name: switchboard.line(token) for name, token in tokens.items()}
+        lines: dict[str, MemberLine | None] = {
+            seat.name: seat.line if isinstance(seat, RemoteSeat) else switchboard.line(seat.token)
+            for seat in taking_part
+        }
         conductor = Conductor(
             operation,
             {name: line for name, line in lines.items() if line is not None},

@@ -26,7 +26,7 @@ ENGINES: Final = {
     pb.ENGINE_MEMORY: EngineKind.MEMORY,
     pb.ENGINE_PROCESS: EngineKind.PROCESS,
 }
-_ENGINES: Final = {
+_ENGINES: Final[dict[EngineKind, pb.Engine]] = {
     EngineKind.MEMORY: pb.ENGINE_MEMORY,
     EngineKind.PROCESS: pb.ENGINE_PROCESS,
 }
@@ -102,3 +102,8 @@ def event_reply(event: Event) -> pb.WatchResponse:
         epoch=event.epoch,
         text=event.text,
     )
+
+
+def engine_number(engine: EngineKind) -> pb.Engine:
+    """As the wire has it."""
+    return _ENGINES[engine]

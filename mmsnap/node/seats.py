@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from mmsnap.catalog import MemberRecord
+from mmsnap.catalog import EngineKind, MemberRecord
 from mmsnap.errors import InUseError, UnsupportedError
 from mmsnap.node.peers import is_running
 
@@ -44,6 +44,10 @@ class Seat:
     @property
     def name(self) -> str:
         return self.member.name
+
+    @property
+    def engine(self) -> EngineKind:
+        return self.member.engine
 
     @property
     def gone(self) -> bool:

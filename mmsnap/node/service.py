@@ -36,7 +36,8 @@ _Reply = TypeVar("_Reply")
 _Servicer = TypeVar("_Servicer")
 
 
-async def _abort(context: Context, error: failures.Failure) -> None:
+async def abort(context: Context, error: failures.Failure) -> None:
+    """Ends a call with a rich status."""
     status = rpc_status.to_status(failures.status_of(error))
     await context.abort(status.code, status.details, status.trailing_metadata)
 
@@ -51,7 +52,7 @@ def _unary(
         try:
             return await method(self, request)
         except failures.FAILURES as error:
-            await _abort(context, error)
+            await abort(context, error)
             raise
 
     return call
@@ -68,7 +69,7 @@ def _streaming(
             async for reply in method(self, request):
                 yield reply
         except failures.FAILURES as error:
-            await _abort(context, error)
+            await abort(context, error)
 
     return call
 

@@ -21,11 +21,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
 
-from mmsnap.group.messages import Bye, Done, Failed, Hello, Kind, Order, Report
+from mmsnap.group.messages import (
+    Bye,
+    Done,
+    EpochReport,
+    Failed,
+    Hello,
+    Kind,
+    Order,
+    Report,
+)
 from mmsnap.node.conductor import Conductor
 from mmsnap.node.lines import Line
 from mmsnap.node.packets import encode
 from mmsnap.node.peers import peer_of
+from mmsnap.node.relay import Relay
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +75,8 @@ class Switchboard:
         self._lines: dict[int, Line] = {}
         self._strangers: set[Line] = set()
         self._ended: set[Line] = set()
-        self._conductors: dict[int, tuple[Conductor, str]] = {}  # by token, with the member
+        # Who hears of a token, and by what name it knows it.
+        self._hearers: dict[int, tuple[Conductor, str] | tuple[Relay, int]] = {}
         self._running: set[Conductor] = set()
         self._posted: deque[Callable[[], None]] = deque()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -133,8 +144,30 @@ class Switchboard:
         """Begin an operation; its members must not be in another one."""
         self._running.add(conductor)
         for member, line in conductor.lines.items():
-            self._conductors[line.token] = (conductor, member)
+            self._hearers[line.token] = (conductor, member)
         conductor.start(boottime_ns())
+
+    def relay(self, relay: Relay) -> None:
+        """Begin to pass on for another node's operation."""
+        for token in relay.lines:
+            self._hearers[token] = (relay, token)
+
+    def end_relay(self, relay: Relay) -> None:
+        """It is over, or its coordinator is gone."""
+        relay.abandon()
+        for token, (hearer, _) in tuple(self._hearers.items()):
+            if hearer is relay:
+                del self._hearers[token]
+
+    def hear_remote(self, token: int, report: Report) -> None:
+        """What a member of another node says."""
+        if token in self._hearers and not isinstance(report, (Hello, Bye)):
+            self._tell(token, report)
+
+    def lose_remote(self, token: int) -> None:
+        """A member of another node is gone."""
+        if token in self._hearers:
+            self._tell(token, None)
 
     def answer(self, conductor: Conductor, accepted: bool, reason: str) -> None:
         """What the catalog said to an operation."""
@@ -212,13 +245,30 @@ class Switchboard:
             line.end("detached")
         elif isinstance(report, Hello):
             line.end("said Hello twice")
-        elif line.token in self._conductors:
-            conductor, member = self._conductors[line.token]
-            conductor.receive(member, report, boottime_ns())
+        elif line.token in self._hearers:
+            self._tell(line.token, report)
         elif isinstance(report, Failed) and report.order in (Kind.COMMIT, Kind.DELETE, Kind.PIN):
             self._exchange.failed(line.token, report)
         elif not isinstance(report, Done):
             log.debug("epoch %d: late %s", report.epoch, type(report).__name__)
+
+    def _tell(self, token: int, report: EpochReport | None) -> int:
+        """Tells whom it concerns, None: it is gone; returns the epoch of the operation."""
+        now_ns = boottime_ns()
+        match self._hearers[token]:
+            case (Conductor() as hearer, str(member)):
+                if report is None:
+                    hearer.lose(member, now_ns)
+                else:
+                    hearer.receive(member, report, now_ns)
+                return hearer.epoch
+            case (Relay() as relay, _):
+                if report is None:
+                    relay.lose(token, now_ns)
+                else:
+                    relay.receive(token, report, now_ns)
+                return relay.epoch
+        return 0
 
     def _let_time_pass(self) -> None:
         now_ns = boottime_ns()
@@ -237,7 +287,7 @@ class Switchboard:
         for conductor in [c for c in self._running if c.finished]:
             self._running.discard(conductor)
             for line in conductor.lines.values():
-                self._conductors.pop(line.token, None)
+                self._hearers.pop(line.token, None)
 
     def _drop(self, line: Line) -> None:
         self._selector.unregister(line)
@@ -247,11 +297,7 @@ class Switchboard:
             log.warning("process %d: %s", line.peer.pid, line.broken)
             return
         del self._lines[line.token]
-        epoch = 0
-        if line.token in self._conductors:
-            conductor, member = self._conductors[line.token]
-            epoch = conductor.operation.epoch
-            conductor.lose(member, boottime_ns())
+        epoch = self._tell(line.token, None) if line.token in self._hearers else 0
         self._exchange.ended(line.token, line.said_bye, line.broken, epoch)
 
     def _keep_quiet(self) -> None:

@@ -19,7 +19,7 @@ from typing import Final
 
 from mmsnap.errors import AbortedError, MmsnapError
 from mmsnap.group.messages import Bye, Hello, Report, Welcome
-from mmsnap.node.packets import SIZE_BYTES
+from mmsnap.node.packets import SIZE_BYTES, encode_report
 from mmsnap.process.criu import find
 from mmsnap.process.engine import Engine, Place, require_root
 from mmsnap.process.freezer import make_freezer
@@ -196,7 +196,7 @@ class _Shim:
         if self._line is None:
             return
         try:
-            self._line.send(packets.encode(report, self._token))
+            self._line.send(encode_report(report, self._token))
         except OSError:
             self._hang_up()
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Writes the Python code of mmsnap.proto beside it. Needs grpcio-tools (extra `dev`).
+# Writes the Python code of the .proto files beside them. Needs grpcio-tools (extra `dev`).
 set -eu
 cd "$(dirname "$0")/../../.."
 "${PYTHON:-.venv/bin/python}" -m grpc_tools.protoc -I . \
-    --python_out=. --pyi_out=. --grpc_python_out=. mmsnap/rpc/v1/mmsnap.proto
+    --python_out=. --pyi_out=. --grpc_python_out=. mmsnap/rpc/v1/mmsnap.proto mmsnap/rpc/v1/peer.proto

@@ -1,0 +1,44 @@
+"""What makes a service one node of several: its name, where it is, its certificates, etcd."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mmsnap.catalog import Catalog
+from mmsnap.node.ledger import Ledger
+from mmsnap.node.mesh import Mesh
+from mmsnap.node.switchboard import Switchboard
+from mmsnap.node.tls import TlsFiles
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A node among others.
+
+    Attributes:
+        node: its name, a DNS label.
+        listen: HOST:PORT to serve at.
+        advertise: HOST:PORT where the others reach it.
+        etcd: endpoints, like http://10.0.0.1:2379.
+    """
+
+    node: str
+    listen: str
+    advertise: str
+    etcd: tuple[str, ...]
+    tls: TlsFiles
+    etcd_tls: TlsFiles | None = None
+
+    def catalog(self) -> Catalog:
+        """The catalog of all nodes."""
+        # Not every node has others.
+        from mmsnap.catalog.etcd import Etcd, Tls
+        from mmsnap.catalog.etcd_catalog import EtcdCatalog
+
+        files = self.etcd_tls
+        tls = None if files is None else Tls(files.authority, files.certificate, files.key)
+        return EtcdCatalog(Etcd(self.etcd, tls=tls))
+
+    def mesh(self, ledger: Ledger, switchboard: Switchboard) -> Mesh:
+        """The others, as this node reaches them."""
+        return Mesh(self.node, self.advertise, self.tls, ledger, switchboard)

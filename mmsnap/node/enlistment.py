@@ -1,0 +1,158 @@
+"""Another node's members in an operation of ours: its turn, their orders, their reports.
+
+A remote seat looks like one here: its line takes packets. They go through a gRPC call that lasts as
+long as the operation, so a node that is lost loses its members to the operation at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Any, Final
+
+import grpc
+
+from mmsnap.catalog import EngineKind
+from mmsnap.errors import AbortedError
+from mmsnap.node.packets import PacketError, decode
+from mmsnap.node.replies import ENGINES
+from mmsnap.node.switchboard import Switchboard
+from mmsnap.rpc.failures import error_of
+from mmsnap.rpc.v1 import peer_pb2 as pb
+
+log = logging.getLogger(__name__)
+
+PROTOCOL_VERSION: Final = 1
+_OPEN_SECONDS: Final = 15.0
+
+
+class RemoteLine:
+    """The line of a member of another node, as a conductor sees it."""
+
+    def __init__(self, enlistment: Enlistment, token: int) -> None:
+        self.token = token
+        self._enlistment = enlistment
+
+    def send(self, packet: bytes) -> None:
+        """On the switchboard's thread."""
+        message = pb.EnlistRequest(packet=pb.MemberPacket(token=self.token, data=packet))
+        self._enlistment.send_from_thread(message)
+
+    def end(self, reason: str) -> None:
+        """The member comes again."""
+        hang_up = pb.HangUp(token=self.token, reason=reason)
+        self._enlistment.send_from_thread(pb.EnlistRequest(hang_up=hang_up))
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteSeat:
+    """A member of another node that is in its seat."""
+
+    name: str
+    token: int
+    engine: EngineKind
+    line: RemoteLine
+
+
+class Enlistment:
+    """One node for one operation. Of one event loop."""
+
+    def __init__(self, node: str, channel: grpc.aio.Channel, switchboard: Switchboard) -> None:
+        self.node = node
+        self.seats: list[RemoteSeat] = []
+        self._channel = channel
+        self._switchboard = switchboard
+        self._loop = asyncio.get_running_loop()
+        self._outgoing: asyncio.Queue[pb.EnlistRequest | None] = asyncio.Queue()
+        self._call: Any = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def open(self, group: str, coordinator: str) -> None:
+        """Waits for the node's turn; AbortedError when it can not be had."""
+        method = self._channel.stream_stream(
+            "/mmsnap.v1.Peer/Enlist",
+            request_serializer=pb.EnlistRequest.SerializeToString,
+            response_deserializer=pb.EnlistReply.FromString,
+        )
+        self._call = method()
+        opening = pb.EnlistOpen(
+            group=group, coordinator=coordinator, protocol_version=PROTOCOL_VERSION
+        )
+        try:
+            async with asyncio.timeout(_OPEN_SECONDS):
+                await self._call.write(pb.EnlistRequest(open=opening))
+                reply = await self._call.read()
+        except (TimeoutError, grpc.RpcError) as error:
+            self._call.cancel()
+            raise _unreachable(self.node, error) from error
+        if reply is grpc.aio.EOF or reply.WhichOneof("what") != "seats":
+            self._call.cancel()
+            raise _unreachable(self.node, None)
+        self.seats = [
+            RemoteSeat(s.member, s.token, ENGINES[s.engine], RemoteLine(self, s.token))
+            for s in reply.seats.seats
+        ]
+        self._tasks = [
+            asyncio.create_task(self._send_all()),
+            asyncio.create_task(self._hear_all()),
+        ]
+
+    async def close(self) -> None:
+        """The operation is over and everybody was told; the node has its turn again."""
+        self._outgoing.put_nowait(pb.EnlistRequest(done=pb.EnlistDone()))
+        self._outgoing.put_nowait(None)
+        try:
+            await asyncio.wait_for(asyncio.gather(*self._tasks), _OPEN_SECONDS)
+        except (TimeoutError, grpc.RpcError) as error:
+            log.warning("node %s did not end its part: %s", self.node, error)
+            self._call.cancel()
+
+    def send_from_thread(self, message: pb.EnlistRequest) -> None:
+        """From any thread, in order."""
+        self._loop.call_soon_threadsafe(self._outgoing.put_nowait, message)
+
+    async def _send_all(self) -> None:
+        try:
+            while (message := await self._outgoing.get()) is not None:
+                await self._call.write(message)
+            await self._call.done_writing()
+        except (grpc.RpcError, asyncio.InvalidStateError) as error:
+            log.debug("node %s hears nothing more: %s", self.node, error)
+
+    async def _hear_all(self) -> None:
+        try:
+            while (reply := await self._call.read()) is not grpc.aio.EOF:
+                self._hear(reply)
+        except grpc.RpcError as error:
+            log.warning("node %s is lost to the operation: %s", self.node, error)
+        for seat in self.seats:
+            self._lose(seat.token)
+
+    def _hear(self, reply: pb.EnlistReply) -> None:
+        if reply.WhichOneof("what") == "lost":
+            self._lose(reply.lost.token)
+            return
+        try:
+            _, report = decode(reply.packet.data)
+        except PacketError as error:
+            log.warning("node %s sent nonsense: %s", self.node, error)
+            return
+        token = reply.packet.token
+        self._switchboard.post(lambda: self._switchboard.hear_remote(token, report))
+
+    def _lose(self, token: int) -> None:
+        self._switchboard.post(lambda: self._switchboard.lose_remote(token))
+
+
+def _unreachable(node: str, error: Exception | None) -> AbortedError:
+    if isinstance(error, grpc.RpcError):
+        told = error_of(error, node)
+        return AbortedError(
+            f"node {node} does not take part: {told}",
+            subject=node,
+            hint="all nodes with members of the group have to be up; the members run on",
+        )
+    return AbortedError(
+        f"node {node} did not take part in time", subject=node, hint="the members run on; try again"
+    )

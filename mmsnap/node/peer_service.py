@@ -1,0 +1,128 @@
+"""What other nodes ask of this one: to take part in an operation of theirs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+import grpc
+
+from mmsnap.errors import FormatVersionError, MmsnapError
+from mmsnap.node import bounds
+from mmsnap.node.enlistment import PROTOCOL_VERSION
+from mmsnap.node.groups import Groups
+from mmsnap.node.live_group import LiveGroup
+from mmsnap.node.packets import PacketError
+from mmsnap.node.relay import Relay
+from mmsnap.node.replies import engine_number
+from mmsnap.node.service import abort
+from mmsnap.rpc import failures
+from mmsnap.rpc.v1 import peer_pb2 as pb
+from mmsnap.rpc.v1 import peer_pb2_grpc
+
+log = logging.getLogger(__name__)
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Requests = AsyncIterator[pb.EnlistRequest]
+
+
+class PeerService(peer_pb2_grpc.PeerServicer):
+    """mmsnap.v1.Peer, see peer.proto."""
+
+    def __init__(self, groups: Groups) -> None:
+        self._groups = groups
+        self._switchboard = groups.desk.switchboard
+
+    async def Enlist(  # noqa: N802
+        self, requests: Requests, context: Context
+    ) -> AsyncIterator[pb.EnlistReply]:
+        try:
+            opening = (await anext(requests)).open
+            _check_version(opening)
+            group = self._groups.group(bounds.check_label("group", opening.group))
+            async with group.turn(settled=True):
+                log.debug("group %s takes part in what %s does", group.name, opening.coordinator)
+                async for reply in self._take_part(group, requests):
+                    yield reply
+        except failures.FAILURES as error:
+            await abort(context, error)
+
+    async def _take_part(
+        self, group: LiveGroup, requests: Requests
+    ) -> AsyncIterator[pb.EnlistReply]:
+        seats = group.seats.seated()
+        yield pb.EnlistReply(
+            seats=pb.EnlistedSeats(
+                seats=[
+                    pb.EnlistedSeat(
+                        member=seat.name, token=seat.token, engine=engine_number(seat.engine)
+                    )
+                    for seat in seats
+                ]
+            )
+        )
+        replies: asyncio.Queue[pb.EnlistReply | None] = asyncio.Queue()
+        loop = asyncio.get_running_loop()
+
+        def tell(reply: pb.EnlistReply | None) -> None:
+            loop.call_soon_threadsafe(replies.put_nowait, reply)
+
+        relaying: asyncio.Future[Relay] = loop.create_future()
+
+        def begin() -> None:
+            found = ((seat.token, self._switchboard.line(seat.token)) for seat in seats)
+            relay = Relay(
+                {token: line for token, line in found if line is not None},
+                lambda token, data: tell(
+                    pb.EnlistReply(packet=pb.MemberPacket(token=token, data=data))
+                ),
+                lambda token: tell(pb.EnlistReply(lost=pb.MemberLost(token=token))),
+            )
+            for seat in seats:
+                if seat.token not in relay.lines:
+                    tell(pb.EnlistReply(lost=pb.MemberLost(token=seat.token)))
+            self._switchboard.relay(relay)
+            loop.call_soon_threadsafe(relaying.set_result, relay)
+
+        self._switchboard.post(begin)
+        relay = await relaying
+        obeying = asyncio.create_task(self._obey(relay, requests, tell))
+        try:
+            while (reply := await replies.get()) is not None:
+                yield reply
+        finally:
+            obeying.cancel()
+            # Also when the call was cut: whoever was in the middle of something is let go.
+            self._switchboard.post(lambda: self._switchboard.end_relay(relay))
+
+    async def _obey(self, relay: Relay, requests: Requests, tell: Any) -> None:
+        try:
+            async for request in requests:
+                match request.WhichOneof("what"):
+                    case "packet":
+                        token, data = request.packet.token, request.packet.data
+                        self._switchboard.post(partial(relay.pass_on, token, data))
+                    case "hang_up":
+                        token, reason = request.hang_up.token, request.hang_up.reason
+                        self._switchboard.post(partial(relay.hang_up, token, reason))
+                    case "done":
+                        self._switchboard.post(relay.settle)
+                    case _:
+                        raise PacketError("an enlistment is opened once")
+        except (grpc.RpcError, PacketError, MmsnapError) as error:
+            log.warning("an operation of another node broke off: %s", error)
+        finally:
+            self._switchboard.post(lambda: tell(None))
+
+
+def _check_version(opening: pb.EnlistOpen) -> None:
+    if opening.protocol_version != PROTOCOL_VERSION:
+        raise FormatVersionError(
+            f"node {opening.coordinator} speaks version {opening.protocol_version} "
+            f"of the protocol, this one {PROTOCOL_VERSION}",
+            subject=opening.coordinator,
+            hint="bring all nodes to the same version of mmsnap",
+        )

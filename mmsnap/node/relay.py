@@ -1,0 +1,79 @@
+"""Members of ours in another node's operation: passing on, and what to do if it goes silent.
+
+Runs on the switchboard's thread. It decides nothing while the coordinator is there. When that is
+gone, a member that had not sealed its part is told to abort, for without it nothing can have been
+committed; one that had is in doubt, comes again, and is told what the catalog says.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from mmsnap.group.messages import Abort, EpochReport, Sealed
+from mmsnap.node.lines import Line
+from mmsnap.node.packets import encode, encode_report, unpack
+
+log = logging.getLogger(__name__)
+
+
+class Relay:
+    """One operation of another node."""
+
+    def __init__(
+        self,
+        lines: Mapping[int, Line],
+        report: Callable[[int, bytes], None],
+        lost: Callable[[int], None],
+    ) -> None:
+        """`report` and `lost` are told of a token, on the switchboard's thread."""
+        self.lines = dict(lines)
+        self.epoch = 0
+        self._report = report
+        self._lost = lost
+        self._sealed: set[int] = set()
+        self._ordered: set[int] = set()
+        self._settled = False
+
+    def pass_on(self, token: int, packet: bytes) -> None:
+        """An order of the coordinator."""
+        line = self.lines.get(token)
+        if line is None:
+            return
+        self.epoch = unpack(packet).epoch
+        self._ordered.add(token)
+        line.send(packet)
+
+    def hang_up(self, token: int, reason: str) -> None:
+        """The coordinator expels a member."""
+        line = self.lines.get(token)
+        if line is not None:
+            line.end(reason)
+
+    def receive(self, token: int, report: EpochReport, now_ns: int) -> None:
+        """A member reports."""
+        if isinstance(report, Sealed):
+            self._sealed.add(token)
+        self._report(token, encode_report(report, token))
+
+    def lose(self, token: int, now_ns: int) -> None:
+        """A member is gone."""
+        self.lines.pop(token, None)
+        self._lost(token)
+
+    def settle(self) -> None:
+        """The coordinator has told everybody the outcome."""
+        self._settled = True
+
+    def abandon(self) -> None:
+        """The call is over; if it is so in the middle, the coordinator is gone."""
+        if self._settled or not self._ordered:
+            return
+        log.warning("epoch %d: its coordinator is gone", self.epoch)
+        for token in self._ordered:
+            line = self.lines.get(token)
+            if line is None:
+                continue
+            if token not in self._sealed:
+                line.send(encode(Abort(self.epoch), token))
+            line.end("the coordinator of an operation is gone")
