@@ -44,6 +44,7 @@ def _columns() -> list[Column[Member]]:
     return [
         Column("GROUP", lambda member: member.group),
         Column("MEMBER", lambda member: member.member),
+        Column("NODE", lambda member: member.node or "-"),
         Column("STATE", lambda member: member.state),
         Column("PID", lambda member: str(member.pid or "-"), numeric=True),
         Column("SIZE AT MOST", lambda member: format_size(member.size_bytes), numeric=True),

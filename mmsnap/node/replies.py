@@ -74,10 +74,14 @@ def checkpoint_reply(checkpoint: GroupCheckpoint, head_epoch: int | None) -> pb.
     )
 
 
-def member_reply(row: MemberRecord, seat: Seat | None, head_epoch: int | None) -> pb.Member:
-    """A member as the catalog knows it, with the process in its seat."""
+def member_reply(
+    row: MemberRecord, seat: Seat | None, head_epoch: int | None, node: str
+) -> pb.Member:
+    """A member as the catalog knows it, with the process in its seat if it is of this `node`."""
     state = _STATES[row.state]
-    if seat is not None:
+    if row.node != node and row.state is MemberState.ATTACHED:
+        state = pb.MEMBER_STATE_ATTACHED  # for all that is known here
+    elif seat is not None:
         seated = seat.standing is Standing.SEATED
         state = pb.MEMBER_STATE_ATTACHED if seated else pb.MEMBER_STATE_JOINING
     return pb.Member(
@@ -90,6 +94,7 @@ def member_reply(row: MemberRecord, seat: Seat | None, head_epoch: int | None) -
         size_bytes=row.size_bytes,
         head_epoch=head_epoch,
         engine=_ENGINES[row.engine],
+        node=row.node,
     )
 
 

@@ -125,7 +125,10 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
         return pb.ListMembersResponse(
             members=[
                 member_reply(
-                    row, self._groups.group(row.group).seats.get(row.name), heads[row.group]
+                    row,
+                    self._groups.group(row.group).seats.get(row.name),
+                    heads[row.group],
+                    node="" if self._desk.mesh is None else self._desk.mesh.name,
                 )
                 for row in rows
             ]

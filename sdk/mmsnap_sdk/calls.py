@@ -259,6 +259,7 @@ def _member(message: pb.Member) -> Member:
         size_bytes=message.size_bytes,
         head_epoch=message.head_epoch if message.HasField("head_epoch") else None,
         engine=_ENGINES.get(message.engine, "memory"),
+        node=message.node,
     )
 
 

@@ -70,9 +70,10 @@ class Member:
     """A member of a group.
 
     Attributes:
-        pid: its process, None when it is not attached.
+        pid: its process, None when it is not attached or is on another node.
         size_bytes: the upper bound of its region, 0 when it never said one.
         head_epoch: the head of its group, None before the first checkpoint.
+        node: whose member it is; empty where there is only one node.
     """
 
     group: str
@@ -84,6 +85,7 @@ class Member:
     size_bytes: int
     head_epoch: int | None
     engine: Engine = "memory"
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)

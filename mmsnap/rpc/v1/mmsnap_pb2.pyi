@@ -347,7 +347,7 @@ class ListMembersResponse(_message.Message):
     def __init__(self, members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ...) -> None: ...
 
 class Member(_message.Message):
-    __slots__ = ("group", "member", "region", "state", "on_loss", "pid", "size_bytes", "head_epoch", "engine")
+    __slots__ = ("group", "member", "region", "state", "on_loss", "pid", "size_bytes", "head_epoch", "engine", "node")
     GROUP_FIELD_NUMBER: _ClassVar[int]
     MEMBER_FIELD_NUMBER: _ClassVar[int]
     REGION_FIELD_NUMBER: _ClassVar[int]
@@ -357,6 +357,7 @@ class Member(_message.Message):
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     HEAD_EPOCH_FIELD_NUMBER: _ClassVar[int]
     ENGINE_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
     group: str
     member: str
     region: str
@@ -366,7 +367,8 @@ class Member(_message.Message):
     size_bytes: int
     head_epoch: int
     engine: Engine
-    def __init__(self, group: _Optional[str] = ..., member: _Optional[str] = ..., region: _Optional[str] = ..., state: _Optional[_Union[MemberState, str]] = ..., on_loss: _Optional[_Union[OnLoss, str]] = ..., pid: _Optional[int] = ..., size_bytes: _Optional[int] = ..., head_epoch: _Optional[int] = ..., engine: _Optional[_Union[Engine, str]] = ...) -> None: ...
+    node: str
+    def __init__(self, group: _Optional[str] = ..., member: _Optional[str] = ..., region: _Optional[str] = ..., state: _Optional[_Union[MemberState, str]] = ..., on_loss: _Optional[_Union[OnLoss, str]] = ..., pid: _Optional[int] = ..., size_bytes: _Optional[int] = ..., head_epoch: _Optional[int] = ..., engine: _Optional[_Union[Engine, str]] = ..., node: _Optional[str] = ...) -> None: ...
 
 class GetUsageRequest(_message.Message):
     __slots__ = ()

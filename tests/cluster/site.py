@@ -1,0 +1,200 @@
+"""Several nodes on this machine: real services, a real etcd, real certificates."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import trustme
+
+import mmsnap
+from tests.etcd_cluster import EtcdCluster, etcd_cluster
+
+MMSNAP = Path(sys.executable).with_name("mmsnap")
+BANK = Path(__file__).with_name("bank_member.py")
+_SECONDS = 40.0
+
+
+class Node:
+    """One service with its pool."""
+
+    def __init__(self, name: str, folder: Path, authority: trustme.CA, etcd: list[str]) -> None:
+        self.name = name
+        self.pool = folder / "pool"
+        self.pool.mkdir(parents=True)
+        self.tls = folder / "tls"
+        issue(self.tls, authority, name)
+        self.address = f"unix://{folder}/agent.sock"
+        self.port = free_ports(1)[0]
+        self.environment = os.environ | {"MMSNAP_ADDRESS": self.address}
+        self._etcd = etcd
+        self._log = folder / "agent.log"
+        self.start()
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def start(self) -> None:
+        """Starts the service, and returns when it answers."""
+        words = [MMSNAP, "agent", "--pool", self.pool, "--node", self.name, "--tls", self.tls]
+        words += ["--listen", f"127.0.0.1:{self.port}"]
+        for endpoint in self._etcd:
+            words += ["--etcd", endpoint]
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(words, env=self.environment, stdout=log, stderr=log)
+        await_true(
+            lambda: self.mmsnap("ps").returncode == 0 or self.process.poll() is not None,
+            f"{self.name} serves",
+        )
+        assert self.process.poll() is None, self.log
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def mmsnap(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [MMSNAP, *words], env=self.environment, capture_output=True, text=True, timeout=90,
+            check=False,
+        )  # fmt: skip
+
+
+class Bank:
+    """Members of the group `bank` on the nodes, in turns."""
+
+    def __init__(self, nodes: list[Node], size: int) -> None:
+        self.nodes = nodes
+        self._ports = free_ports(size)
+        self.members: dict[str, subprocess.Popen[bytes]] = {}
+        for number in range(size):
+            self.start(number)
+        await_true(lambda: self.attached() == set(self.members), "all are attached")
+
+    def node_of(self, number: int) -> Node:
+        return self.nodes[number % len(self.nodes)]
+
+    def start(self, number: int) -> None:
+        node = self.node_of(number)
+        words = ["run", "--group", "bank", "--member", f"m{number}", "--"]
+        with (node.pool.parent / f"m{number}.log").open("ab") as log:
+            self.members[f"m{number}"] = subprocess.Popen(
+                [MMSNAP, *words, sys.executable, BANK, str(number), *map(str, self._ports)],
+                env=node.environment,
+                stdout=log,
+                stderr=log,
+            )
+
+    def attached(self) -> set[str]:
+        told = self.nodes[0].mmsnap("ps", "bank", "-o", "json")
+        rows = json.loads(told.stdout) if told.returncode == 0 else []
+        return {row["member"] for row in rows if row["state"] == "attached"}
+
+    def books(self, epoch: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """What each sent to each, and got from each, in a checkpoint: read from the pools."""
+        sent, got = [], []
+        for number in range(len(self.members)):
+            pool = self.node_of(number).pool
+            with mmsnap.open(pool, f"bank.m{number}", mode="r", at=f"@{epoch}") as app:
+                sent.append(app.array("sent").copy())
+                got.append(app.array("got").copy())
+        return np.array(sent), np.array(got)
+
+    def check(self, epoch: int) -> int:
+        """Nobody has got what was not sent; returns what is under way."""
+        sent, got = self.books(epoch)
+        under_way = sent - got.T
+        assert (under_way >= 0).all(), f"@{epoch}: got what was not sent:\n{under_way}"
+        return int(under_way.sum())
+
+    def all_run(self) -> bool:
+        return all(member.poll() is None for member in self.members.values())
+
+    def end(self) -> None:
+        for member in self.members.values():
+            if member.poll() is None:
+                member.send_signal(signal.SIGTERM)
+        for member in self.members.values():
+            try:
+                member.wait(20)
+            except subprocess.TimeoutExpired:
+                member.kill()
+                member.wait()
+
+
+class Cluster:
+    """Nodes n1, n2, ... and what they share."""
+
+    def __init__(self, folder: Path, etcd: EtcdCluster, size: int) -> None:
+        self.etcd = etcd
+        self.authority = trustme.CA()
+        self.nodes = [
+            Node(f"n{n}", folder / f"n{n}", self.authority, etcd.endpoints)
+            for n in range(1, size + 1)
+        ]
+
+    def close(self) -> None:
+        for node in self.nodes:
+            if node.process.poll() is None:
+                node.process.send_signal(signal.SIGCONT)
+                node.kill()
+
+
+@contextmanager
+def cluster(size: int = 3) -> Iterator[Cluster]:
+    """Nodes in memory, with an etcd of three."""
+    folder = Path(tempfile.mkdtemp(prefix="mmsnap-cluster-", dir="/dev/shm"))
+    with etcd_cluster(3) as etcd:
+        made = Cluster(folder, etcd, size)
+        try:
+            yield made
+        finally:
+            made.close()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def bank(nodes: list[Node], size: int) -> Iterator[Bank]:
+    """A bank at work."""
+    made = Bank(nodes, size)
+    try:
+        yield made
+    finally:
+        made.end()
+
+
+def issue(folder: Path, authority: trustme.CA, name: str) -> None:
+    """A certificate for a name on this machine, with the authority that vouches for it."""
+    folder.mkdir(exist_ok=True)
+    certificate = authority.issue_cert("127.0.0.1", "localhost", common_name=name)
+    authority.cert_pem.write_to_path(folder / "ca.crt")
+    certificate.private_key_pem.write_to_path(folder / "tls.key")
+    (folder / "tls.crt").write_bytes(b"".join(p.bytes() for p in certificate.cert_chain_pems))
+
+
+def free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports: list[int] = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def await_true(condition: Callable[[], Any], what: str, seconds: float = _SECONDS) -> None:
+    """Returns when the condition holds; fails with what was waited for."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        time.sleep(0.1)
