@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from typing import Final
 
+from mmsnap.errors import QuiesceTimeoutError
+from mmsnap.process.births import makes_a_process
 from mmsnap.process.connections import LISTENING, Connection, Socket, open_sockets
 from mmsnap.process.freezer import Freezer
 from mmsnap.process.network_lock import NetworkLock
+
+_STEP_SECONDS: Final = 0.002
 
 
 class Hold:
@@ -29,8 +34,19 @@ class Hold:
 
     def take(self, timeout_seconds: float) -> None:
         """Freezes, then locks the connections there are then. QuiesceTimeoutError: not held."""
+        deadline = time.monotonic() + timeout_seconds
         self.since_ns = time.monotonic_ns()
         self._freezer.freeze(timeout_seconds)
+        while makes_a_process(self._freezer.pids()):
+            self._freezer.thaw()
+            if time.monotonic() > deadline:
+                raise QuiesceTimeoutError(
+                    f"it was in the middle of making a process for {timeout_seconds:g} s",
+                    hint="try again",
+                )
+            time.sleep(_STEP_SECONDS)
+            self.since_ns = time.monotonic_ns()
+            self._freezer.freeze(timeout_seconds)
         self.held = True
         try:
             self.sockets = open_sockets(self._freezer.pids())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import struct
+import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -142,6 +143,7 @@ def test_images_are_for_their_owner_only(here: Site) -> None:
 
 CLOCKS = """
 import struct
+import subprocess
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -208,3 +210,39 @@ def timens(*seconds: int) -> bytes:
         body = b"\x08" + bytes(digits) + b"\x10\x00"
         entry += bytes([field << 3 | 2, len(body)]) + body
     return struct.pack("<I", len(entry)) + entry
+
+
+# Most of the time it waits for a child of vfork, which takes its time to end.
+BEARING = r"""
+#include <stdio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int main(void) {
+    for (long count = 0;; count++) {
+        pid_t child = vfork();
+        if (child == 0) {
+            usleep(50000);
+            _exit(0);
+        }
+        waitpid(child, NULL, 0);
+        printf("%ld\n", count);
+        fflush(stdout);
+        usleep(10000);
+    }
+}
+"""
+
+
+def test_a_program_in_the_middle_of_making_another_is_not_cut_there(here: Site) -> None:
+    program, source = here.folder / "bearing", here.folder / "bearing.c"
+    source.write_text(BEARING)
+    subprocess.run(["cc", "-o", program, source], check=True)
+    shim = here.run("g", "m", str(program))
+    await_true(lambda: len(shim.lines) > 3, "it counts")
+    for number in range(4):
+        taken = here.checkpoint("g", f"c{number}")
+        assert taken["pause_ns"] < 2e9, "CRIU would have waited for ten seconds"
+    here.mmsnap("restore", "g", "c1")
+    count = len(shim.lines)
+    await_true(lambda: len(shim.lines) > count + 5, "it counts on")
