@@ -38,6 +38,7 @@ _QUICK_SECONDS: Final = 30.0
 _OPERATION_SECONDS: Final = 150.0
 _VERIFY_SECONDS: Final = 3600.0
 _COPY_SECONDS: Final = 24 * 3600.0
+_MESSAGE_BYTES: Final = 256 << 10  # a service takes messages of at most 1 MiB
 
 _STATES: Final[dict[int, MemberState]] = {
     pb.MEMBER_STATE_ATTACHED: "attached",
@@ -139,7 +140,11 @@ def export(group: str, name: str) -> Call[ArchivePiece]:
 
 
 def import_(archive: Iterable[bytes], new: str | None) -> Call[GroupCheckpoint]:
-    requests = (pb.ImportRequest(new_group=new or "", data=data) for data in archive)
+    requests = (
+        pb.ImportRequest(new_group=new or "", data=data[at : at + _MESSAGE_BYTES])
+        for data in archive
+        for at in range(0, len(data), _MESSAGE_BYTES)
+    )
     return Call("Import", requests, lambda reply: shown(reply.checkpoint), _COPY_SECONDS)
 
 

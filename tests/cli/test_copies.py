@@ -16,12 +16,12 @@ from tests.cli.conftest import MMSNAP, Run
 # Says what its memory shows, takes two numbers more, and stays until its input ends.
 MEMBER = """
 import sys, numpy as np, mmsnap
-with mmsnap.attach(size="4MiB") as app:
-    cells = app.array("cells", (100_000,), np.int64)
+with mmsnap.attach(size="8MiB") as app:
+    cells = app.array("cells", (400_000,), np.int64)  # more than a message of gRPC takes
     print(cells.sum(), app.state.get("name"), flush=True)
     if sys.argv[1:]:
         with app.update():
-            cells[:] = np.random.default_rng(int(sys.argv[1])).integers(0, 1000, len(cells))
+            cells[:] = np.random.default_rng(int(sys.argv[1])).integers(0, 1 << 50, len(cells))
             app.state["name"] = f"made of {sys.argv[1]}"
         print(cells.sum(), app.state.get("name"), flush=True)
     sys.stdin.read()
