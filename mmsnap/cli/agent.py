@@ -40,6 +40,10 @@ def agent(
     etcd_tls: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The same for etcd, if it wants it.")
     ] = None,
+    roles: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="What clients may do, by the name in their certificate."),
+    ] = None,
 ) -> None:
     """Serve this machine's groups, with their regions in a pool.
 
@@ -49,7 +53,8 @@ def agent(
     /dev/shm is quick, and gone when the machine restarts.
 
     With --node it is one of several: groups may have members on all of them, and are checkpointed
-    together by whichever is asked. They keep their catalog in etcd and speak over mutual TLS.
+    together by whichever is asked. They keep their catalog in etcd and speak over mutual TLS, each
+    with a certificate for its name. Clients reach it over TLS too, and may do what --roles says.
 
     \b
     Examples:
@@ -63,7 +68,7 @@ def agent(
 
     from mmsnap.node.agent import run
 
-    cluster = _cluster(node, listen, advertise, etcd, tls, etcd_tls)
+    cluster = _cluster(node, listen, advertise, etcd, tls, etcd_tls, roles)
 
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -78,9 +83,10 @@ def _cluster(
     etcd: list[str] | None,
     tls: Path | None,
     etcd_tls: Path | None,
+    roles: Path | None,
 ) -> Cluster | None:
     wanted = {"--node": node, "--listen": listen, "--etcd": etcd, "--tls": tls}
-    if not any((*wanted.values(), advertise, etcd_tls)):
+    if not any((*wanted.values(), advertise, etcd_tls, roles)):
         return None
     for option, value in wanted.items():
         if not value:
@@ -107,4 +113,5 @@ def _cluster(
         etcd=tuple(etcd or ()),
         tls=files(tls),
         etcd_tls=None if etcd_tls is None else files(etcd_tls),
+        roles=roles,
     )

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mmsnap.quantities import parse_duration
-from mmsnap.rpc.addresses import socket_path
+from mmsnap.rpc.addresses import remote_target, socket_path
 
 
 def duration(text: str) -> str:
@@ -31,7 +31,8 @@ def address(text: str) -> str:
         typer.BadParameter: it is not an address.
     """
     try:
-        socket_path(text)
+        if remote_target(text) is None:
+            socket_path(text)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     return text
@@ -43,7 +44,7 @@ Address = Annotated[
         parser=address,
         envvar="MMSNAP_ADDRESS",
         metavar="ADDRESS",
-        help="Where the service listens, like unix:///run/mmsnap/agent.sock.",
+        help="Where the service is: unix:///run/mmsnap/agent.sock, or tls://HOST:PORT.",
     ),
 ]
 Pool = Annotated[

@@ -33,6 +33,7 @@ from mmsnap.node.live_group import Desk
 from mmsnap.node.mesh import Mesh
 from mmsnap.node.peer_service import PeerService
 from mmsnap.node.pool_lock import PoolLock
+from mmsnap.node.roles import Roles
 from mmsnap.node.service import AgentService
 from mmsnap.node.switchboard import Switchboard
 from mmsnap.rpc.addresses import default_address, members_path, socket_path
@@ -152,7 +153,8 @@ class Agent:
 
     async def _listen(self) -> grpc.aio.Server:
         server = grpc.aio.server(options=_OPTIONS)
-        service = AgentService(self._groups)
+        roles = Roles(None if self._cluster is None else self._cluster.roles)
+        service = AgentService(self._groups, roles)
         mmsnap_pb2_grpc.add_AgentServicer_to_server(service, server)  # type: ignore[no-untyped-call]
         alive = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(alive, server)

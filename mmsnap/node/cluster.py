@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from mmsnap.catalog import Catalog
 from mmsnap.node.ledger import Ledger
@@ -20,6 +21,7 @@ class Cluster:
         listen: HOST:PORT to serve at.
         advertise: HOST:PORT where the others reach it.
         etcd: endpoints, like http://10.0.0.1:2379.
+        roles: the file that says what clients with certificates may do.
     """
 
     node: str
@@ -28,6 +30,7 @@ class Cluster:
     etcd: tuple[str, ...]
     tls: TlsFiles
     etcd_tls: TlsFiles | None = None
+    roles: Path | None = None
 
     def catalog(self) -> Catalog:
         """The catalog of all nodes."""

@@ -18,7 +18,8 @@ from mmsnap.node.live_group import LiveGroup
 from mmsnap.node.packets import PacketError
 from mmsnap.node.relay import Relay
 from mmsnap.node.replies import engine_number
-from mmsnap.node.service import abort
+from mmsnap.node.roles import require_node
+from mmsnap.node.service import abort, names_of
 from mmsnap.rpc import failures
 from mmsnap.rpc.v1 import peer_pb2 as pb
 from mmsnap.rpc.v1 import peer_pb2_grpc
@@ -40,6 +41,9 @@ class PeerService(peer_pb2_grpc.PeerServicer):
         self, requests: Requests, context: Context
     ) -> AsyncIterator[pb.EnlistReply]:
         try:
+            ledger = self._groups.desk.ledger
+            nodes = await ledger.ask(ledger.catalog.nodes)
+            require_node(context.peer(), names_of(context), nodes)
             opening = (await anext(requests)).open
             _check_version(opening)
             group = self._groups.group(bounds.check_label("group", opening.group))

@@ -22,6 +22,7 @@ from mmsnap.node.groups import Groups
 from mmsnap.node.live_group import CheckpointOrder
 from mmsnap.node.regions import region_name
 from mmsnap.node.replies import ENGINES, ON_LOSS, checkpoint_reply, event_reply, member_reply
+from mmsnap.node.roles import Roles, require
 from mmsnap.node.upkeep import delete_checkpoint, detach, pin_checkpoint, verify_checkpoint
 from mmsnap.node.weights import pool_usage
 from mmsnap.rpc import failures
@@ -33,13 +34,18 @@ log = logging.getLogger(__name__)
 Context = grpc.aio.ServicerContext[Any, Any]
 _Request = TypeVar("_Request")
 _Reply = TypeVar("_Reply")
-_Servicer = TypeVar("_Servicer")
+_Servicer = TypeVar("_Servicer", bound="AgentService")
 
 
 async def abort(context: Context, error: failures.Failure) -> None:
     """Ends a call with a rich status."""
     status = rpc_status.to_status(failures.status_of(error))
     await context.abort(status.code, status.details, status.trailing_metadata)
+
+
+def names_of(context: Context) -> list[bytes]:
+    """The common names of the caller's certificate; none through the Unix socket."""
+    return list(context.auth_context().get("x509_common_name", ()))
 
 
 def _unary(
@@ -50,6 +56,7 @@ def _unary(
     @functools.wraps(method)
     async def call(self: _Servicer, request: _Request, context: Context) -> _Reply:
         try:
+            self.require(method.__name__, context)
             return await method(self, request)
         except failures.FAILURES as error:
             await abort(context, error)
@@ -66,6 +73,7 @@ def _streaming(
     @functools.wraps(method)
     async def call(self: _Servicer, request: _Request, context: Context) -> AsyncIterator[_Reply]:
         try:
+            self.require(method.__name__, context)
             async for reply in method(self, request):
                 yield reply
         except failures.FAILURES as error:
@@ -77,10 +85,15 @@ def _streaming(
 class AgentService(mmsnap_pb2_grpc.AgentServicer):
     """mmsnap.v1.Agent, see mmsnap.proto."""
 
-    def __init__(self, groups: Groups) -> None:
+    def __init__(self, groups: Groups, roles: Roles) -> None:
         self._groups = groups
+        self._roles = roles
         self._desk = groups.desk
         self._ledger = groups.desk.ledger
+
+    def require(self, method: str, context: Context) -> None:
+        """PermissionError when the caller may not."""
+        require(method, context.peer(), names_of(context), self._roles)
 
     # ---- members ----
 

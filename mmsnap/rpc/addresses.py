@@ -1,7 +1,6 @@
-"""Where the node service is found when nobody says it.
+"""Where the node service is found: its Unix socket, or from elsewhere over mutual TLS.
 
-Unix sockets only: TCP waits for mutual TLS. The members' socket stands beside
-the service's own.
+The members' socket stands beside the service's own.
 """
 
 from __future__ import annotations
@@ -11,7 +10,9 @@ from pathlib import Path
 from typing import Final
 
 ENVIRONMENT: Final = "MMSNAP_ADDRESS"
+TLS_ENVIRONMENT: Final = "MMSNAP_TLS"
 _SCHEME: Final = "unix:"
+_TLS_SCHEME: Final = "tls://"
 # sockaddr_un.sun_path holds 108 bytes with its NUL.
 _PATH_MAX_BYTES: Final = 107
 _MEMBERS_SUFFIX: Final = ".members"
@@ -49,6 +50,29 @@ def socket_path(address: str) -> Path:
     if len(os.fsencode(path)) + len(_MEMBERS_SUFFIX) > _PATH_MAX_BYTES:
         raise ValueError(f"the path of {address!r} is too long for a Unix socket")
     return path
+
+
+def remote_target(address: str) -> str | None:
+    """HOST:PORT of an address like tls://HOST:PORT; None for a Unix socket's.
+
+    Raises:
+        ValueError: it has no port.
+    """
+    if not address.startswith(_TLS_SCHEME):
+        return None
+    target = address.removeprefix(_TLS_SCHEME)
+    host, _, port = target.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ValueError(f"{address!r} is not an address; write it like tls://10.0.0.1:7443")
+    return target
+
+
+def tls_folder() -> Path:
+    """$MMSNAP_TLS: the folder with ca.crt, tls.crt and tls.key of a client; ValueError."""
+    named = os.environ.get(TLS_ENVIRONMENT)
+    if not named:
+        raise ValueError(f"an address of tls:// needs {TLS_ENVIRONMENT}, a folder of certificates")
+    return Path(named)
 
 
 def members_path(path: Path) -> Path:

@@ -20,8 +20,8 @@ from grpc_status import rpc_status
 from mmsnap import errors
 
 # What a call of the service may raise: MmsnapError, and what Python itself calls such errors.
-Failure = errors.MmsnapError | ValueError | FileExistsError
-FAILURES: Final = (errors.MmsnapError, ValueError, FileExistsError)
+Failure = errors.MmsnapError | ValueError | FileExistsError | PermissionError
+FAILURES: Final = (errors.MmsnapError, ValueError, FileExistsError, PermissionError)
 
 DOMAIN: Final = "mmsnap"
 # What a status may carry at most; gRPC refuses more than 8 KiB of metadata.
@@ -45,6 +45,7 @@ _CODES: Final[dict[type[Exception], int]] = {
     errors.MmsnapError: code_pb2.INTERNAL,
     ValueError: code_pb2.INVALID_ARGUMENT,
     FileExistsError: code_pb2.ALREADY_EXISTS,
+    PermissionError: code_pb2.PERMISSION_DENIED,
 }
 _CLASSES: Final = {kind.__name__: kind for kind in _CODES}
 
@@ -94,7 +95,7 @@ def error_of(failure: grpc.RpcError, address: str) -> Failure:
 def _rebuilt(info: error_details_pb2.ErrorInfo, message: str) -> Failure:
     kind = _CLASSES[info.reason]
     if not issubclass(kind, errors.MmsnapError):
-        return ValueError(message) if kind is ValueError else FileExistsError(message)
+        return cast("Failure", kind(message))
     error = kind(
         message,
         subject=info.metadata["subject"],

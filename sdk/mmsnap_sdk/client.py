@@ -13,9 +13,9 @@ from typing import Any, Final, TypeVar
 
 import grpc
 
-from mmsnap.errors import MmsnapError
+from mmsnap.errors import MmsnapError, NotFoundError
 from mmsnap.quantities import parse_duration
-from mmsnap.rpc.addresses import default_address, socket_path
+from mmsnap.rpc.addresses import default_address, remote_target, socket_path, tls_folder
 from mmsnap.rpc.failures import error_of
 from mmsnap.rpc.v1 import mmsnap_pb2_grpc
 from mmsnap_sdk import calls
@@ -45,19 +45,35 @@ _OPTIONS: Final = (
 
 
 def find_address(address: str | None = None) -> str:
-    """The service's address as "unix:///path": the given one, $MMSNAP_ADDRESS, or the default.
+    """The service's address: the given one, $MMSNAP_ADDRESS, or the default Unix socket.
 
     Raises:
-        ValueError: it is no Unix socket's address.
+        ValueError: it is neither like unix:///path nor like tls://host:port.
     """
-    return f"unix://{socket_path(address or default_address())}"
+    wanted = address or default_address()
+    return wanted if remote_target(wanted) else f"unix://{socket_path(wanted)}"
+
+
+def _credentials() -> grpc.ChannelCredentials:
+    folder = tls_folder()
+    try:
+        authority, certificate, key = (
+            (folder / name).read_bytes() for name in ("ca.crt", "tls.crt", "tls.key")
+        )
+    except OSError as error:
+        raise NotFoundError(
+            f"the certificate {error.filename} can not be read: {error.strerror}",
+            subject=str(error.filename),
+        ) from error
+    return grpc.ssl_channel_credentials(authority, key, certificate)
 
 
 class Client:
     """Asks the node service; usable from many threads, and as a context manager.
 
     Args:
-        address: like "unix:///run/mmsnap/agent.sock"; by default as `find_address` says.
+        address: like "unix:///run/mmsnap/agent.sock", by default as `find_address` says; or like
+            "tls://10.0.0.1:7443", with the certificates in the folder $MMSNAP_TLS.
 
     Every method raises AgentUnavailableError when the service can not be reached, and
     otherwise the errors of `mmsnap.errors` that are named; ValueError for what can not be
@@ -66,7 +82,11 @@ class Client:
 
     def __init__(self, address: str | None = None) -> None:
         self.address = find_address(address)
-        self._channel = grpc.insecure_channel(self.address, options=_OPTIONS)
+        remote = remote_target(self.address)
+        if remote is None:
+            self._channel = grpc.insecure_channel(self.address, options=_OPTIONS)
+        else:
+            self._channel = grpc.secure_channel(remote, _credentials(), options=_OPTIONS)
         self._stub = mmsnap_pb2_grpc.AgentStub(self._channel)  # type: ignore[no-untyped-call]
 
     def checkpoint(
@@ -340,7 +360,11 @@ class AsyncClient:
     def _method(self, name: str) -> Any:
         # gRPC binds a channel to the loop that runs when it is made.
         if self._channel is None:
-            self._channel = grpc.aio.insecure_channel(self.address, options=_OPTIONS)
+            remote = remote_target(self.address)
+            if remote is None:
+                self._channel = grpc.aio.insecure_channel(self.address, options=_OPTIONS)
+            else:
+                self._channel = grpc.aio.secure_channel(remote, _credentials(), options=_OPTIONS)
             self._stub = mmsnap_pb2_grpc.AgentStub(self._channel)  # type: ignore[no-untyped-call]
         return getattr(self._stub, name)
 

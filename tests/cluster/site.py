@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ class Node:
         self.pool.mkdir(parents=True)
         self.tls = folder / "tls"
         issue(self.tls, authority, name)
+        self.roles = folder / "roles.toml"
+        self.roles.write_text("[roles]\n")
         self.address = f"unix://{folder}/agent.sock"
         self.port = free_ports(1)[0]
         self.environment = os.environ | {"MMSNAP_ADDRESS": self.address}
@@ -50,7 +53,7 @@ class Node:
     def start(self) -> None:
         """Starts the service, and returns when it answers."""
         words = [MMSNAP, "agent", "--pool", self.pool, "--node", self.name, "--tls", self.tls]
-        words += ["--listen", f"127.0.0.1:{self.port}"]
+        words += ["--listen", f"127.0.0.1:{self.port}", "--roles", self.roles]
         for endpoint in self._etcd:
             words += ["--etcd", endpoint]
         with self._log.open("ab") as log:
@@ -175,10 +178,14 @@ def bank(nodes: list[Node], size: int) -> Iterator[Bank]:
         made.end()
 
 
-def issue(folder: Path, authority: trustme.CA, name: str) -> None:
+def issue(
+    folder: Path, authority: trustme.CA, name: str, *, not_after: datetime | None = None
+) -> None:
     """A certificate for a name on this machine, with the authority that vouches for it."""
     folder.mkdir(exist_ok=True)
-    certificate = authority.issue_cert("127.0.0.1", "localhost", common_name=name)
+    certificate = authority.issue_cert(
+        "127.0.0.1", "localhost", common_name=name, not_after=not_after
+    )
     authority.cert_pem.write_to_path(folder / "ca.crt")
     certificate.private_key_pem.write_to_path(folder / "tls.key")
     (folder / "tls.crt").write_bytes(b"".join(p.bytes() for p in certificate.cert_chain_pems))

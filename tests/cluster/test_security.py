@@ -1,0 +1,182 @@
+"""Who may ask what: certificates, roles, and requests that make no sense."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import grpc
+import pytest
+import trustme
+
+from mmsnap.rpc.v1 import mmsnap_pb2, mmsnap_pb2_grpc, peer_pb2, peer_pb2_grpc
+from tests.cluster.site import MMSNAP, Cluster, Node, bank, cluster, issue
+
+Ask = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def pair() -> Iterator[Cluster]:
+    with cluster(2) as made:
+        yield made
+
+
+@pytest.fixture
+def node(pair: Cluster) -> Node:
+    return pair.nodes[0]
+
+
+@pytest.fixture
+def ask(pair: Cluster, node: Node, tmp_path: Path) -> Ask:
+    """Types a command over TLS, with a certificate for a name."""
+
+    def run(
+        name: str,
+        *words: str,
+        authority: trustme.CA | None = None,
+        not_after: datetime | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        issue(tmp_path / name, authority or pair.authority, name, not_after=not_after)
+        (tmp_path / name / "ca.crt").write_bytes(pair.authority.cert_pem.bytes())
+        environment = os.environ | {
+            "MMSNAP_ADDRESS": f"tls://127.0.0.1:{node.port}",
+            "MMSNAP_TLS": str(tmp_path / name),
+        }
+        return subprocess.run(
+            [MMSNAP, *words],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+def test_roles_allow_what_they_say_and_no_more(ask: Ask, node: Node, pair: Cluster) -> None:
+    with bank(pair.nodes, 2):
+        assert "may not ListMembers" in ask("viewer", "ps").stderr, "without a role, nothing"
+        node.roles.write_text('[roles]\nviewer = "view"\nnightly = "checkpoint"\nboss = "admin"\n')
+        assert ask("viewer", "ps").returncode == 0
+        told = ask("viewer", "checkpoint", "create", "bank", "--name", "v")
+        assert (told.returncode, "needs the role checkpoint" in told.stderr) == (1, True)
+        assert ask("nightly", "checkpoint", "create", "bank", "--name", "n").returncode == 0
+        assert "needs the role restore" in ask("nightly", "restore", "bank", "n").stderr
+        told = ask("nightly", "checkpoint", "export", "bank", "n", "/tmp/never.mmsnap")
+        assert "needs the role admin" in told.stderr
+        assert not Path("/tmp/never.mmsnap").exists()
+        assert ask("boss", "restore", "bank", "n").returncode == 0
+        assert "may not" in ask("n2", "ps").stderr, "a node is no client"
+        node.roles.write_text("[roles]\nviewer = 7\n")
+        assert ask("viewer", "ps").returncode == 0, "a file that makes no sense changes nothing"
+        assert "going on with the roles before" in node.log
+
+
+def test_certificates_that_are_not_good_are_refused(ask: Ask, node: Node) -> None:
+    node.roles.write_text('[roles]\nviewer = "view"\n')
+    assert ask("viewer", "ps").returncode == 0
+    assert ask("viewer", "ps", authority=trustme.CA()).returncode == 6
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    assert ask("viewer", "ps", not_after=yesterday).returncode == 6
+
+
+def test_without_a_certificate_nobody_is_heard(node: Node, pair: Cluster) -> None:
+    target = f"127.0.0.1:{node.port}"
+    root = pair.authority.cert_pem.bytes()
+    for channel in (
+        grpc.insecure_channel(target),
+        grpc.secure_channel(target, grpc.ssl_channel_credentials(root)),
+    ):
+        with channel, pytest.raises(grpc.RpcError) as told:
+            mmsnap_pb2_grpc.AgentStub(channel).ListMembers(
+                mmsnap_pb2.ListMembersRequest(), timeout=5
+            )
+        assert told.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+@pytest.fixture
+def as_node(node: Node, pair: Cluster) -> Iterator[grpc.Channel]:
+    """A channel with the certificate of the other node."""
+    with channel_of(pair.nodes[1].tls, node) as channel:
+        yield channel
+
+
+def channel_of(tls: Path, node: Node) -> grpc.Channel:
+    read = ((tls / name).read_bytes() for name in ("ca.crt", "tls.key", "tls.crt"))
+    return grpc.secure_channel(f"127.0.0.1:{node.port}", grpc.ssl_channel_credentials(*read))
+
+
+def enlist(channel: grpc.Channel, *requests: peer_pb2.EnlistRequest) -> str:
+    """What the node says to a call that it must refuse."""
+    with pytest.raises(grpc.RpcError) as told:
+        list(peer_pb2_grpc.PeerStub(channel).Enlist(iter(requests), timeout=20))
+    return f"{told.value.code().name}: {told.value.details()}"
+
+
+def opening(version: int = 1, group: str = "bank") -> peer_pb2.EnlistRequest:
+    return peer_pb2.EnlistRequest(
+        open=peer_pb2.EnlistOpen(group=group, coordinator="n2", protocol_version=version)
+    )
+
+
+def test_only_a_node_takes_part_in_operations(node: Node, pair: Cluster, tmp_path: Path) -> None:
+    issue(tmp_path / "boss", pair.authority, "boss")
+    node.roles.write_text('[roles]\nboss = "admin"\n')
+    with channel_of(tmp_path / "boss", node) as channel:
+        assert "boss is no node of this cluster" in enlist(channel, opening())
+        with pytest.raises(grpc.RpcError, match="Unix socket"):
+            mmsnap_pb2_grpc.AgentStub(channel).Attach(
+                mmsnap_pb2.AttachRequest(group="bank", member="m9", pid=1), timeout=5
+            )
+
+
+def test_a_node_of_another_version_is_told(as_node: grpc.Channel) -> None:
+    assert "version 99 of the protocol" in enlist(as_node, opening(version=99))
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        peer_pb2.EnlistRequest(),
+        peer_pb2.EnlistRequest(done=peer_pb2.EnlistDone()),
+        opening(group="../etc"),
+        opening(group=""),
+        opening(group="x" * 500_000),
+    ],
+    ids=["nothing", "done", "path", "empty", "long"],
+)
+def test_nonsense_is_refused_and_the_node_serves_on(
+    as_node: grpc.Channel, node: Node, nonsense: peer_pb2.EnlistRequest
+) -> None:
+    assert enlist(as_node, nonsense)
+    assert node.mmsnap("ps").returncode == 0
+
+
+def test_an_oversized_packet_ends_the_call_and_nothing_else(
+    as_node: grpc.Channel, node: Node, pair: Cluster
+) -> None:
+    with bank(pair.nodes, 2) as members:
+        huge = peer_pb2.EnlistRequest(packet=peer_pb2.MemberPacket(token=1, data=bytes(2 << 20)))
+        assert "RESOURCE_EXHAUSTED" in enlist(as_node, opening(), huge)
+        short = peer_pb2.EnlistRequest(packet=peer_pb2.MemberPacket(token=1, data=b"short"))
+        replies = list(peer_pb2_grpc.PeerStub(as_node).Enlist(iter([opening(), short])))
+        assert replies[0].WhichOneof("what") == "seats"
+        assert node.mmsnap("checkpoint", "create", "bank", "--name", "after").returncode == 0
+        assert members.all_run()
+
+
+def test_renewed_certificates_are_taken_without_a_restart(
+    ask: Ask, node: Node, pair: Cluster
+) -> None:
+    node.roles.write_text('[roles]\nviewer = "view"\n')
+    renewed = trustme.CA()
+    both = pair.authority.cert_pem.bytes() + renewed.cert_pem.bytes()
+    issue(node.tls, pair.authority, node.name)
+    (node.tls / "ca.crt").write_bytes(both)
+    told = ask("viewer", "ps", authority=renewed)
+    assert told.returncode == 0, told.stderr
+    assert "the certificates were renewed" in node.log
