@@ -32,6 +32,7 @@ from mmsnap.process.namespaces import enter_command
 from mmsnap.process.program import FirstProcess
 
 _LOG: Final = "restore.log"
+_PID_LIMIT: Final = 1 << 22  # PID_MAX_LIMIT of the kernel
 _ENTER = 'echo 0 > "$0" && exec "$@"'
 
 
@@ -110,14 +111,24 @@ def let_go(freezer: Freezer) -> None:
 
 def _leave_room_for_criu(images: Path, first: FirstProcess) -> None:
     """CRIU runs in the program's namespaces, and must not take a process id that it restores."""
-    taken = {pid for task in image_file.tasks(images) for pid in (task.pid, *task.threads)}
+    highest = highest_pid(images)
     try:
-        first.number_next(max(taken))
+        first.number_next(highest)
     except OSError as error:
         raise MmsnapError(
-            f"process ids can not be chosen from {max(taken)} on: {error}",
+            f"process ids can not be chosen from {highest} on: {error}",
             hint="the kernel needs /proc/sys/kernel/ns_last_pid (CONFIG_CHECKPOINT_RESTORE)",
         ) from error
+
+
+def highest_pid(images: Path) -> int:
+    """The highest process or thread id of the tasks in a dump.
+
+    Of a zombie CRIU writes a thread id that it never read: what no kernel gives is left out.
+    """
+    tasks = image_file.tasks(images)
+    ids = [number for task in tasks for number in (task.pid, *task.threads)]
+    return max(number for number in ids if number < _PID_LIMIT)
 
 
 def _prepare(

@@ -167,9 +167,9 @@ class World:
                 self.after(self.random.randrange(400), lambda member=member: self.die(member))
         self.effect(operation.start(self.now))
         for _ in range(limit):
-            if not drain and operation.finished:
+            if not drain and self.operation.finished:
                 return
-            deadline = operation.deadline_ns
+            deadline = self.operation.deadline_ns
             if self._queue and (deadline is None or self._queue[0][0] <= deadline):
                 self.now, _, happen = heapq.heappop(self._queue)
                 self.expire()
@@ -177,7 +177,7 @@ class World:
             elif deadline is not None:
                 self.now = max(self.now, deadline)
                 self.expire()
-                self.effect(operation.tick(self.now))
+                self.effect(self.operation.tick(self.now))
             else:
                 break
         else:
@@ -222,7 +222,10 @@ class World:
         reports = member.obey(order, self.now, fails)
         self.trace.append(f"{self.now} {name} {order} -> {member.state} {reports}")
         for report in reports:
-            self.carry(lambda r=report: self.effect(self.operation.receive(name, r, self.now)))
+            self.carry(lambda r=report: self.hear(name, r))
+
+    def hear(self, name: str, report: Report) -> None:
+        self.effect(self.operation.receive(name, report, self.now))
 
     def decide(self) -> None:
         accepted = self.random.random() >= self.trouble.refusal
