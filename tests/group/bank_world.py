@@ -161,7 +161,7 @@ class BankWorld(World):
             self.snapshots[epoch].setdefault(name, deepcopy(self.books[name]))
         if isinstance(order, m.Resume) and member.state == "sealed":
             self._sealed.add(name)
-        if isinstance(order, m.Restore) and member.restored == order.target:
+        if isinstance(order, m.Restore) and member.restored == order.target and member.held:
             self.follow(name, order.target, epoch)
 
     def hear(self, name: str, report: m.EpochReport) -> None:
