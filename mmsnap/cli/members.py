@@ -37,14 +37,15 @@ def ps(
     if output is Format.JSON:
         print_json([asdict(member) for member in members])
     else:
-        print_table(_columns(), members)
+        print_table(_columns(with_nodes=any(member.node for member in members)), members)
 
 
-def _columns() -> list[Column[Member]]:
+def _columns(*, with_nodes: bool) -> list[Column[Member]]:
+    nodes = [Column[Member]("NODE", lambda member: member.node)] if with_nodes else []
     return [
         Column("GROUP", lambda member: member.group),
         Column("MEMBER", lambda member: member.member),
-        Column("NODE", lambda member: member.node or "-"),
+        *nodes,
         Column("STATE", lambda member: member.state),
         Column("PID", lambda member: str(member.pid or "-"), numeric=True),
         Column("SIZE AT MOST", lambda member: format_size(member.size_bytes), numeric=True),

@@ -128,6 +128,8 @@ class Capture:
             freed = end_repair(self._freezer.pids())
             if freed:
                 log.warning("%d connections were left in repair by CRIU, and set free", freed)
+            # A child of it may have outlived it, with pipes that would never end.
+            self._stream.abort()
             # CRIU also fails when its images can not be taken: then that is the reason.
             raise self._stream.finish() or error from None
         reason = self._stream.finish()

@@ -63,7 +63,7 @@ def test_the_service_killed_in_the_cut_all_run_on_within_the_lease(here: Site) -
     await_true(lambda: not server.is_frozen() and not client.is_frozen(), "they run", seconds=10)
     assert time.monotonic() - begun < 8
     talk_on(client)
-    assert not locked()
+    await_true(lambda: not locked(), "no packet is locked out", 10)
     here.agent.wait()
     here.start_agent()
     await_true(lambda: here.attached("g") == {"server", "client"}, "they are members again")
@@ -92,7 +92,7 @@ def test_a_program_killed_in_the_cut_aborts_it_for_all(here: Site, who: str) -> 
     ended = in_the_cut(here, victim, lambda: [os.kill(p, signal.SIGKILL) for p in victim.pids()])
     assert ended.returncode == 4
     await_true(lambda: not other.is_frozen(), "the other runs", seconds=10)
-    assert not locked()
+    await_true(lambda: not locked(), "no packet is locked out", 10)
 
 
 def test_the_shim_killed_in_the_cut_leaves_nobody_frozen(here: Site) -> None:
@@ -112,7 +112,7 @@ def test_started_again_it_removes_what_a_killed_shim_left(here: Site) -> None:
     again = here.run("g", "client", sys.executable, "-c", COUNTER, "1")
     here.run("g", "server", sys.executable, "-c", COUNTER, "1")
     await_true(lambda: len(again.lines) > 5, "it counts")
-    assert not locked()
+    await_true(lambda: not locked(), "no packet is locked out", 10)
     here.checkpoint("g", "c")
 
 
@@ -143,7 +143,7 @@ def test_twenty_kills_at_any_moment_lose_no_committed_checkpoint(here: Site) -> 
     for name in returned:
         assert f'"{name}"' in listed, "a checkpoint whose call returned is gone"
         here.mmsnap("checkpoint", "verify", "g", name)
-    assert not locked()
+    await_true(lambda: not locked(), "no packet is locked out", 10)
 
 
 def counts_on(shim: Shim) -> None:
@@ -166,7 +166,7 @@ def test_criu_killed_in_the_cut_fails_the_checkpoint_and_says_what_may_be_broken
     ended = in_the_cut(here, server, kill_criu)
     assert ended.returncode == 4, ended.stderr
     assert "CRIU was killed: connections of the program may be broken" in ended.stderr
-    assert not locked()
+    await_true(lambda: not locked(), "no packet is locked out", 10)
     await_true(lambda: not server.is_frozen() and not client.is_frozen(), "they run", seconds=10)
     assert server.process.poll() is None
     time.sleep(0.5)
@@ -187,7 +187,7 @@ def test_a_cut_stopped_by_its_budget_leaves_connections_alive(here: Site) -> Non
         assert (told.returncode, "exceeded the budget" in told.stderr) == (4, True), told.stderr
         talk_on(client)
     assert server.process.poll() is None
-    assert not locked()
+    await_true(lambda: not locked(), "no packet is locked out", 10)
 
 
 def criu_pids(program: str) -> list[int]:
