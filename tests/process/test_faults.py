@@ -45,7 +45,10 @@ def in_the_cut(here: Site, shim: Shim, do: object) -> subprocess.CompletedProces
         target=lambda: taken.append(here.mmsnap("checkpoint", "create", "g", check=False))
     )
     asking.start()
-    await_true(shim.is_frozen, "it stands still", seconds=10)
+    deadline = time.monotonic() + 10
+    while not shim.is_frozen():  # looked at often: it does not stand still for long
+        assert time.monotonic() < deadline, "waited in vain: it stands still"
+        time.sleep(0.001)
     do()  # type: ignore[operator]
     asking.join(60)
     return taken[0]
