@@ -82,7 +82,10 @@ class Bank:
         self.nodes = nodes
         self._ports = free_ports(size)
         self.members: dict[str, subprocess.Popen[bytes]] = {}
-        for number in range(size):
+
+    def open(self) -> None:
+        """Starts all, and returns when they are members."""
+        for number in range(len(self._ports)):
             self.start(number)
         await_true(lambda: self.attached() == set(self.members), "all are attached")
 
@@ -173,6 +176,7 @@ def bank(nodes: list[Node], size: int) -> Iterator[Bank]:
     """A bank at work."""
     made = Bank(nodes, size)
     try:
+        made.open()
         yield made
     finally:
         made.end()
