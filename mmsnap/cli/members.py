@@ -41,11 +41,11 @@ def ps(
 
 
 def _columns(*, with_nodes: bool) -> list[Column[Member]]:
-    nodes = [Column[Member]("NODE", lambda member: member.node)] if with_nodes else []
+    nodes: list[Column[Member]] = [Column("NODE", lambda member: member.node)]
     return [
         Column("GROUP", lambda member: member.group),
         Column("MEMBER", lambda member: member.member),
-        *nodes,
+        *(nodes if with_nodes else ()),
         Column("STATE", lambda member: member.state),
         Column("PID", lambda member: str(member.pid or "-"), numeric=True),
         Column("SIZE AT MOST", lambda member: format_size(member.size_bytes), numeric=True),
