@@ -7,7 +7,6 @@ until nobody stands still (a restore's record apart, which belongs in between).
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
@@ -15,8 +14,6 @@ from typing import Protocol
 from mmsnap.group import Decide, Effect, Expel, Finished, Operation, Send
 from mmsnap.group.messages import EpochReport, Kind
 from mmsnap.node.packets import encode
-
-log = logging.getLogger(__name__)
 
 
 class MemberLine(Protocol):
