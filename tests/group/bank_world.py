@@ -22,7 +22,6 @@ class Rules:
     settling_fences: bool = True
     commits_are_fenced: bool = True
     sealed_ones_ask: bool = True
-    unsealed_ones_abort: bool = True
     held_ones_stand_still: bool = True
     the_late_catch_up: bool = True
 
@@ -138,7 +137,7 @@ class BankWorld(World):
             if name in self._sealed and self.rules.sealed_ones_ask:
                 if member.prepared == epoch:
                     self.after(self.random.randrange(1, 50), lambda m=member: self.ask_catalog(m))
-            elif name in self._sealed or self.rules.unsealed_ones_abort:
+            else:
                 member.obey(m.Abort(epoch), self.now, False)
 
     def ask_catalog(self, member: Member) -> None:
