@@ -5,28 +5,36 @@ transaction each; what is not in here was aborted. The bytes themselves, and the
 checkpoints of embedded pools, are mmsnap.memory's.
 """
 
-from mmsnap.catalog.catalog import Catalog, group_taken, name_taken
+from mmsnap.catalog.catalog import Catalog, group_taken, name_taken, no_node
+from mmsnap.catalog.durability import complete_copies, durability
 from mmsnap.catalog.records import (
+    Copies,
     EngineKind,
     GroupCheckpoint,
     GroupRecord,
     MemberFigures,
     MemberRecord,
     MemberState,
+    NodeRecord,
     OnLoss,
 )
 from mmsnap.catalog.sqlite_catalog import SqliteCatalog
 
 __all__ = [
     "Catalog",
+    "Copies",
     "EngineKind",
     "GroupCheckpoint",
     "GroupRecord",
     "MemberFigures",
     "MemberRecord",
     "MemberState",
+    "NodeRecord",
     "OnLoss",
     "SqliteCatalog",
+    "complete_copies",
+    "durability",
     "group_taken",
     "name_taken",
+    "no_node",
 ]

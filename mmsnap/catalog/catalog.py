@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from mmsnap.catalog.records import GroupCheckpoint, GroupRecord, MemberRecord
+from mmsnap.catalog.records import (
+    Copies,
+    GroupCheckpoint,
+    GroupRecord,
+    MemberRecord,
+    NodeRecord,
+)
 from mmsnap.errors import FencedError, NotFoundError
 
 
@@ -23,11 +29,19 @@ class Catalog(ABC):
 
     @abstractmethod
     def put_node(self, name: str, address: str) -> None:
-        """A node's service can be reached there, as HOST:PORT."""
+        """A node's service can be reached there, as HOST:PORT, and is not down."""
 
     @abstractmethod
-    def nodes(self) -> dict[str, str]:
-        """The addresses of all nodes, by name; none where there is only one."""
+    def set_node_down(self, name: str) -> None:
+        """Somebody vouches that the node does not run; NotFoundError."""
+
+    @abstractmethod
+    def drop_node(self, name: str) -> None:
+        """The node is gone for good: what it had does not count any more; NotFoundError."""
+
+    @abstractmethod
+    def nodes(self) -> dict[str, NodeRecord]:
+        """All nodes, by name; none where there is only one."""
 
     # ---- groups ----
 
@@ -120,6 +134,20 @@ class Catalog(ABC):
     def pin(self, group: str, epoch: int, pinned: bool) -> None:
         """Keep a checkpoint from pruning, or no longer; NotFoundError."""
 
+    # ---- copies ----
+
+    @abstractmethod
+    def copies(self, group: str | None = None) -> list[Copies]:
+        """Who has the bytes, by group and epoch; none where there is only one node."""
+
+    @abstractmethod
+    def put_copy(self, group: str, epoch: int, member: str, node: str) -> None:
+        """The node has the bytes of a member's part; NotFoundError for an unknown checkpoint."""
+
+    @abstractmethod
+    def drop_copy(self, group: str, epoch: int, member: str, node: str) -> None:
+        """The node has lost them."""
+
 
 def epoch_named(name: str) -> int | None:
     """The epoch of a name like "@41"; None when it is no such name."""
@@ -157,6 +185,13 @@ def no_checkpoint(group: str, name: str) -> NotFoundError:
         else f"group {group} has no checkpoint {name}",
         subject=name,
         hint=f"mmsnap checkpoint list {group} shows what there is",
+    )
+
+
+def no_node(name: str) -> NotFoundError:
+    """The error of a node that never announced itself, or was removed."""
+    return NotFoundError(
+        f"there is no node {name}", subject=name, hint="mmsnap node list shows which there are"
     )
 
 

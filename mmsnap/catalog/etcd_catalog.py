@@ -1,13 +1,15 @@
 """The catalog of many nodes, in etcd.
 
-    nodes/NAME               where a node's service is
+    nodes/NAME               where a node's service is, and whether it is known to be down
     groups/G                 head, numbers given out, last restore, what is pending
     members/G/M
     checkpoints/G/EPOCH      with the figures of its members; the key's number has 16 digits
     names/G/NAME             whose checkpoint it is
+    copies/G/EPOCH           which nodes have the bytes, by member
 
 Whatever changes a group also writes its record, and only if that is as it was read: so the record's
 revision puts all changes of a group in a row, and a change that was overtaken is thought anew.
+(Copies are told apart from that: they come and go beside whatever is done to the group.)
 """
 
 from __future__ import annotations
@@ -25,15 +27,18 @@ from mmsnap.catalog.catalog import (
     name_taken,
     no_checkpoint,
     no_group,
+    no_node,
 )
 from mmsnap.catalog.etcd import Etcd, Record
 from mmsnap.catalog.records import (
+    Copies,
     EngineKind,
     GroupCheckpoint,
     GroupRecord,
     MemberFigures,
     MemberRecord,
     MemberState,
+    NodeRecord,
     OnLoss,
 )
 from mmsnap.errors import AbortedError
@@ -55,15 +60,26 @@ class EtcdCatalog(Catalog):
     # ---- nodes ----
 
     def put_node(self, name: str, address: str) -> None:
-        key = f"nodes/{name}"
-        for _ in range(_TRIES):
-            found = self._etcd.get(key)
-            wanted = {"name": name, "address": address}
-            if found.record == wanted or self._etcd.change({key: found.revision}, {key: wanted}):
-                return
+        self._change_record(f"nodes/{name}", lambda record: asdict(NodeRecord(name, address)))
 
-    def nodes(self) -> dict[str, str]:
-        return {record["name"]: record["address"] for record in self._etcd.list("nodes/")}
+    def set_node_down(self, name: str) -> None:
+        def mark(record: Record | None) -> Record:
+            if record is None:
+                raise no_node(name)
+            return {**record, "down": True}
+
+        self._change_record(f"nodes/{name}", mark)
+
+    def drop_node(self, name: str) -> None:
+        def drop(record: Record | None) -> None:
+            if record is None:
+                raise no_node(name)
+
+        self._change_record(f"nodes/{name}", drop)
+
+    def nodes(self) -> dict[str, NodeRecord]:
+        nodes = (NodeRecord(**record) for record in self._etcd.list("nodes/"))
+        return {node.name: node for node in nodes}
 
     # ---- groups ----
 
@@ -187,7 +203,8 @@ class EtcdCatalog(Catalog):
                 raise head_is_kept(group, epoch)
             return record, {}
 
-        self._change(group, forget, deletes=[_key(group, epoch), f"names/{group}/{found.name}"])
+        name, copies = f"names/{group}/{found.name}", _copies_key(group, epoch)
+        self._change(group, forget, deletes=[_key(group, epoch), name, copies])
 
     def pin(self, group: str, epoch: int, pinned: bool) -> None:
         def mark(record: GroupRecord, again: bool) -> tuple[GroupRecord, Puts]:
@@ -195,6 +212,44 @@ class EtcdCatalog(Catalog):
             return record, {_key(group, epoch): asdict(replace(found, pinned=pinned))}
 
         self._change(group, mark)
+
+    # ---- copies ----
+
+    def copies(self, group: str | None = None) -> list[Copies]:
+        prefix = "copies/" if group is None else f"copies/{group}/"
+        return [_copies(record) for record in self._etcd.list(prefix)]
+
+    def put_copy(self, group: str, epoch: int, member: str, node: str) -> None:
+        def add(record: Record | None) -> Record:
+            if record is None:
+                raise no_checkpoint(group, f"@{epoch}")
+            nodes = sorted({*record["nodes"].get(member, ()), node})
+            return {**record, "nodes": {**record["nodes"], member: nodes}}
+
+        self._change_record(_copies_key(group, epoch), add)
+
+    def drop_copy(self, group: str, epoch: int, member: str, node: str) -> None:
+        def remove(record: Record | None) -> Record | None:
+            if record is None:
+                return None
+            nodes = [each for each in record["nodes"].get(member, ()) if each != node]
+            return {**record, "nodes": {**record["nodes"], member: nodes}}
+
+        self._change_record(_copies_key(group, epoch), remove)
+
+    # ---- one change of a record of its own ----
+
+    def _change_record(self, key: str, change: Callable[[Record | None], Record | None]) -> None:
+        """Writes what `change` makes of the record, until it holds; None: it is to be gone."""
+        for _ in range(_TRIES):
+            found = self._etcd.get(key)
+            wanted = change(found.record)
+            if found.record == wanted:
+                return
+            puts = {} if wanted is None else {key: wanted}
+            if self._etcd.change({key: found.revision}, puts, [key] if wanted is None else ()):
+                return
+        raise AbortedError(f"{key} is changed by others all the time", hint="try again")
 
     # ---- one change of a group ----
 
@@ -259,11 +314,17 @@ def _key(group: str, epoch: int) -> str:
     return f"checkpoints/{group}/{epoch:016d}"
 
 
+def _copies_key(group: str, epoch: int) -> str:
+    return f"copies/{group}/{epoch:016d}"
+
+
 def _puts(checkpoint: GroupCheckpoint) -> Puts:
     group, epoch = checkpoint.group, checkpoint.epoch
+    made = {part.member: (part.node,) for part in checkpoint.members}
     return {
         _key(group, epoch): asdict(checkpoint),
         f"names/{group}/{checkpoint.name}": {"epoch": epoch},
+        _copies_key(group, epoch): asdict(Copies(group, epoch, made)),
     }
 
 
@@ -271,6 +332,11 @@ def _checkpoint(record: dict[str, Any]) -> GroupCheckpoint:
     parts = (MemberFigures(**part) for part in record["members"])
     members = tuple(replace(part, engine=EngineKind(part.engine)) for part in parts)
     return GroupCheckpoint(**{**record, "members": members})
+
+
+def _copies(record: Record) -> Copies:
+    nodes = {member: tuple(nodes) for member, nodes in record["nodes"].items()}
+    return Copies(record["group"], record["epoch"], nodes)
 
 
 def _member(record: dict[str, Any]) -> MemberRecord:

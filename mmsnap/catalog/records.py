@@ -62,6 +62,8 @@ class MemberRecord:
         lost_epoch: when lost, the operation under way, or else the next one. A restore
             of this number or a later one has brought the group to a state without it.
         node: the service that it is a member of; empty where there is only one.
+        incarnation: rises with every move to another node. A process of a lower one is
+            superseded, however alive.
     """
 
     group: str
@@ -72,11 +74,35 @@ class MemberRecord:
     lost_epoch: int = 0
     engine: EngineKind = EngineKind.MEMORY
     node: str = ""
+    incarnation: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRecord:
+    """A node's service.
+
+    Attributes:
+        address: where the others reach it, as HOST:PORT.
+        down: somebody vouched that it does not run; its members may be restored elsewhere.
+    """
+
+    name: str
+    address: str
+    down: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Which nodes have the bytes of a checkpoint's parts, by member."""
+
+    group: str
+    epoch: int
+    nodes: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class MemberFigures:
-    """One member's part of a group checkpoint."""
+    """One member's part of a group checkpoint; `node`: where it was captured."""
 
     member: str
     pause_ns: int
@@ -89,6 +115,7 @@ class MemberFigures:
     freeze_ns: int = 0
     dump_ns: int = 0
     thaw_ns: int = 0
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +123,8 @@ class GroupCheckpoint:
     """A committed checkpoint of a group.
 
     `held_ns` is the time from the first order to quiesce to the first to resume, as
-    the service saw it; `pause_ns` the longest that a member itself measured.
+    the service saw it; `pause_ns` the longest that a member itself measured. `replicas` is how
+    many copies on other nodes it is to have.
     """
 
     group: str
@@ -109,6 +137,7 @@ class GroupCheckpoint:
     pinned: bool = False
     labels: Mapping[str, str] = field(default_factory=dict)
     members: tuple[MemberFigures, ...] = ()
+    replicas: int = 0
 
     @property
     def pause_ns(self) -> int:

@@ -23,12 +23,14 @@ from mmsnap.catalog.catalog import (
     no_group,
 )
 from mmsnap.catalog.records import (
+    Copies,
     EngineKind,
     GroupCheckpoint,
     GroupRecord,
     MemberFigures,
     MemberRecord,
     MemberState,
+    NodeRecord,
     OnLoss,
 )
 from mmsnap.catalog.sqlite_schema import connect
@@ -54,11 +56,15 @@ class SqliteCatalog(Catalog):
     # ---- nodes ----
 
     def put_node(self, name: str, address: str) -> None:
-        raise UnsupportedError(
-            f"node {name} keeps its catalog to itself", hint="several nodes need --etcd"
-        )
+        raise _alone()
 
-    def nodes(self) -> dict[str, str]:
+    def set_node_down(self, name: str) -> None:
+        raise _alone()
+
+    def drop_node(self, name: str) -> None:
+        raise _alone()
+
+    def nodes(self) -> dict[str, NodeRecord]:
         return {}
 
     # ---- groups ----
@@ -219,6 +225,17 @@ class SqliteCatalog(Catalog):
                 (pinned, group, epoch),
             )
 
+    # ---- copies ----
+
+    def copies(self, group: str | None = None) -> list[Copies]:
+        return []
+
+    def put_copy(self, group: str, epoch: int, member: str, node: str) -> None:
+        raise _alone()
+
+    def drop_copy(self, group: str, epoch: int, member: str, node: str) -> None:
+        raise _alone()
+
     # ---- inside a transaction ----
 
     @contextmanager
@@ -284,6 +301,12 @@ class SqliteCatalog(Catalog):
                 for figures in checkpoint.members
             ],
         )
+
+
+def _alone() -> UnsupportedError:
+    return UnsupportedError(
+        "this service keeps its catalog to itself", hint="several nodes need `mmsnap agent --etcd`"
+    )
 
 
 def _figures(row: sqlite3.Row) -> MemberFigures:

@@ -108,6 +108,31 @@ def _made_of(info: Any) -> CheckpointRecord:
     )
 
 
+def record_info(record: CheckpointRecord) -> Any:
+    """The ``mm_checkpoint_info`` of a record."""
+    meta = encode_meta(record.meta)
+    flags = (
+        (record.automatic, lib.MM_CHECKPOINT_AUTOMATIC),
+        (record.pinned, lib.MM_CHECKPOINT_PINNED),
+        (record.group, lib.MM_CHECKPOINT_GROUP),
+        (record.consistency == "crash", lib.MM_CHECKPOINT_CRASH),
+    )
+    return ffi.new(
+        "mm_checkpoint_info *",
+        {
+            "epoch": record.epoch,
+            "parent": record.parent or 0,
+            "created_ns": record.created_ns,
+            "pause_ns": record.pause_ns,
+            "bytes_written": record.bytes_written,
+            "flags": sum(flag for is_set, flag in flags if is_set),
+            "meta_size": len(meta),
+            "name": record.name.encode(),
+            "meta": meta,
+        },
+    )
+
+
 def usage_of(usage: Any) -> RegionUsage:
     """The figures of an ``mm_usage``."""
     return RegionUsage(**{name: getattr(usage, name) for name in RegionUsage.__dataclass_fields__})

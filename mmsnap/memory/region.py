@@ -20,6 +20,7 @@ from mmsnap.memory.records import (
     Records,
     RegionUsage,
     encode_meta,
+    record_info,
     usage_of,
 )
 from mmsnap.memory.status import check, raise_status
@@ -275,6 +276,27 @@ class Region:
     def verify(self, epoch: int | None = None) -> None:
         """Reads and checks all that a checkpoint (None: every one) stands on; CorruptionError."""
         check(lib.mm_region_verify(self._handle, _epoch(epoch)), self.name)
+
+    def difference(self, base_epoch: int, epoch: int) -> memoryview:
+        """Numbers of the pages in which a checkpoint may differ from another, as uint32."""
+        room = 1024
+        while True:
+            pages: Any = ffi.new("uint32_t[]", room)
+            count: Any = ffi.new("size_t *", room)
+            status = lib.mm_region_difference(self._handle, base_epoch, epoch, pages, count)
+            check(status, self.name)
+            if count[0] <= room:
+                return memoryview(ffi.buffer(pages, 4 * count[0])).cast("I")
+            room = count[0]
+
+    def adopt(self, record: CheckpointRecord) -> None:
+        """Makes what the memory shows a checkpoint taken elsewhere, of which `record` tells all.
+
+        Raises:
+            FileExistsError: it is here already. PoolFullError: no room; nothing has changed.
+        """
+        info = record_info(record)
+        check(lib.mm_region_adopt(self._handle, info), self.name)
 
     def settle(self) -> None:
         """Waits until every commit is applied to the base and tracking is armed."""

@@ -190,6 +190,13 @@ typedef struct mm_usage {
 } mm_usage;
 MM_API int mm_region_usage(mm_region *, mm_usage *out);
 
+/* Copies on other machines. The pages in which checkpoint `epoch` may differ from checkpoint `from`,
+ * ascending; `*count` in: room, out: how many there are. */
+MM_API int mm_region_difference(mm_region *, uint64_t from, uint64_t epoch, uint32_t *pages, size_t *count);
+/* Makes what the memory shows a checkpoint as `info` tells of it: one taken elsewhere, epoch included. Only
+ * `bytes_written` becomes what it is here, and nothing is durable yet. MM_E_EXISTS. */
+MM_API int mm_region_adopt(mm_region *, const mm_checkpoint_info *info);
+
 /* Written ranges since the last collection, without collecting; and collecting
  * them (they stay pending for the next checkpoint). For tests of discipline. */
 typedef struct mm_range {
