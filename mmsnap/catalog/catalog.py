@@ -78,7 +78,11 @@ class Catalog(ABC):
 
     @abstractmethod
     def put_member(self, member: MemberRecord) -> None:
-        """Add a member or change it; makes the group if it is the first."""
+        """Add a member or change it; makes the group if it is the first.
+
+        Raises:
+            FencedError: there is one of a higher incarnation, or of the same on another node.
+        """
 
     @abstractmethod
     def drop_member(self, group: str, name: str) -> None:
@@ -141,6 +145,10 @@ class Catalog(ABC):
         """Who has the bytes, by group and epoch; none where there is only one node."""
 
     @abstractmethod
+    def copies_of(self, group: str, epoch: int) -> Copies | None:
+        """Those of one checkpoint."""
+
+    @abstractmethod
     def put_copy(self, group: str, epoch: int, member: str, node: str) -> None:
         """The node has the bytes of a member's part; NotFoundError for an unknown checkpoint."""
 
@@ -200,6 +208,14 @@ def head_is_kept(group: str, epoch: int) -> ValueError:
     return ValueError(
         f"@{epoch} is the head of group {group} and can not be deleted: "
         "restore another checkpoint or take a newer one first"
+    )
+
+
+def superseded(member: MemberRecord, newer: MemberRecord) -> FencedError:
+    """The error of a member's record that comes too late."""
+    return FencedError(
+        f"member {member.name} of group {member.group} runs on node {newer.node} now",
+        subject=member.name,
     )
 
 

@@ -29,6 +29,6 @@ def holding(names: Collection[str], nodes: Mapping[str, NodeRecord]) -> list[str
 def durability(
     checkpoint: GroupCheckpoint, copies: Copies | None, nodes: Mapping[str, NodeRecord]
 ) -> Literal["captured", "replicated"]:
-    """Replicated while there are as many copies beside the first as were asked for, at least one."""
+    """Replicated while as many copies as were asked for, at least one, are beside the first."""
     wanted = 1 + max(checkpoint.replicas, 1)
     return "replicated" if complete_copies(checkpoint, copies, nodes) >= wanted else "captured"

@@ -28,6 +28,7 @@ from mmsnap.catalog.catalog import (
     no_checkpoint,
     no_group,
     no_node,
+    superseded,
 )
 from mmsnap.catalog.etcd import Etcd, Record
 from mmsnap.catalog.records import (
@@ -127,10 +128,14 @@ class EtcdCatalog(Catalog):
         return [_member(record) for record in self._etcd.list(prefix)]
 
     def put_member(self, member: MemberRecord) -> None:
-        puts = {f"members/{member.group}/{member.name}": asdict(member)}
+        key = f"members/{member.group}/{member.name}"
 
         def put(record: GroupRecord, again: bool) -> tuple[GroupRecord, Puts]:
-            return record, puts
+            found = self._etcd.get(key).record
+            newer = None if found is None else _member(found)
+            if newer is not None and not _may_follow(member, newer):
+                raise superseded(member, newer)
+            return record, {key: asdict(member)}
 
         self._change(member.group, put, make=True)
 
@@ -218,6 +223,10 @@ class EtcdCatalog(Catalog):
     def copies(self, group: str | None = None) -> list[Copies]:
         prefix = "copies/" if group is None else f"copies/{group}/"
         return [_copies(record) for record in self._etcd.list(prefix)]
+
+    def copies_of(self, group: str, epoch: int) -> Copies | None:
+        found = self._etcd.get(_copies_key(group, epoch)).record
+        return None if found is None else _copies(found)
 
     def put_copy(self, group: str, epoch: int, member: str, node: str) -> None:
         def add(record: Record | None) -> Record:
@@ -337,6 +346,11 @@ def _checkpoint(record: dict[str, Any]) -> GroupCheckpoint:
 def _copies(record: Record) -> Copies:
     nodes = {member: tuple(nodes) for member, nodes in record["nodes"].items()}
     return Copies(record["group"], record["epoch"], nodes)
+
+
+def _may_follow(member: MemberRecord, known: MemberRecord) -> bool:
+    is_same = (member.incarnation, member.node) == (known.incarnation, known.node)
+    return is_same or member.incarnation > known.incarnation
 
 
 def _member(record: dict[str, Any]) -> MemberRecord:

@@ -230,6 +230,9 @@ class SqliteCatalog(Catalog):
     def copies(self, group: str | None = None) -> list[Copies]:
         return []
 
+    def copies_of(self, group: str, epoch: int) -> Copies | None:
+        return None
+
     def put_copy(self, group: str, epoch: int, member: str, node: str) -> None:
         raise _alone()
 

@@ -44,6 +44,19 @@ def agent(
         Path | None,
         typer.Option(metavar="FILE", help="What clients may do, by the name in their certificate."),
     ] = None,
+    replicas: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, help="Copies on other nodes that every checkpoint is to have."
+        ),
+    ] = 0,
+    fence_command: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="Shuts a node off, whose name is added; ending with 0 proves that it is down.",
+        ),
+    ] = None,
 ) -> None:
     """Serve this machine's groups, with their regions in a pool.
 
@@ -64,11 +77,18 @@ def agent(
             --etcd http://10.0.0.1:2379 --etcd http://10.0.0.2:2379
     """
     import asyncio
+    import dataclasses
     import logging
+    import shlex
 
     from mmsnap.node.agent import run
 
     cluster = _cluster(node, listen, advertise, etcd, tls, etcd_tls, roles)
+    if cluster is not None:
+        fencing = tuple(shlex.split(fence_command or ""))
+        cluster = dataclasses.replace(cluster, replicas=replicas, fence_command=fencing)
+    elif replicas or fence_command:
+        raise typer.BadParameter("only a node of several has others", param_hint="--node")
 
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"

@@ -42,6 +42,12 @@ def create(
     ] = None,
     max_pause: MaxPause = None,
     wait: Wait = "captured",
+    replicas: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=0, help="Copies on other nodes; by default as the service is told."
+        ),
+    ] = 0,
     pool: Pool = None,
     region: RegionName = None,
     address: Address = None,
@@ -61,7 +67,9 @@ def create(
         selected(group, pool, region, address, writing=True) as checkpoints,
         working(f"checkpoint of {checkpoints.owner}") as told,
     ):
-        created = checkpoints.create(name, wait=wait, max_pause=max_pause, told=told)
+        created = checkpoints.create(
+            name, wait=wait, max_pause=max_pause, replicas=replicas, told=told
+        )
     typer.echo(describe(created))
 
 

@@ -35,6 +35,11 @@ _PART_COLUMNS: Final = [
     Column[Part]("WRITTEN", lambda part: format_size(part.bytes_written), numeric=True),
 ]
 
+_NODE_COLUMNS: Final = [
+    Column[Part]("NODE", lambda part: part.node),
+    Column[Part]("COPIES", lambda part: ", ".join(part.copies)),
+]
+
 
 def print_entries(entries: Iterable[Entry], output: Format) -> None:
     """Prints a list of checkpoints."""
@@ -66,7 +71,9 @@ def print_entry(entry: Entry, output: Format) -> None:
         ]
     )
     if shown.members:
-        print_table(_PART_COLUMNS, _parts(shown))
+        parts = _parts(shown)
+        is_spread = any(part.node for part in parts)
+        print_table([*_PART_COLUMNS, *(_NODE_COLUMNS if is_spread else ())], parts)
 
 
 def describe(checkpoint: Checkpoint) -> str:

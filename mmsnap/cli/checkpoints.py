@@ -44,7 +44,13 @@ class Checkpoints(Protocol):
         """One of them."""
 
     def create(
-        self, name: str | None, *, wait: Durability, max_pause: str | None, told: Told
+        self,
+        name: str | None,
+        *,
+        wait: Durability,
+        max_pause: str | None,
+        replicas: int,
+        told: Told,
     ) -> Checkpoint:
         """Takes one; returns when it has reached `wait`. `told` hears of each step."""
 

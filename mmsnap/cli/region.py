@@ -53,8 +53,16 @@ class RegionCheckpoints:
         return next(entry for entry in self.entries() if entry.checkpoint.epoch == found.epoch)
 
     def create(
-        self, name: str | None, *, wait: Durability, max_pause: str | None, told: Told
+        self,
+        name: str | None,
+        *,
+        wait: Durability,
+        max_pause: str | None,
+        replicas: int,
+        told: Told,
     ) -> Checkpoint:
+        if replicas:
+            raise UnsupportedError("a pool without a service has no other nodes")
         told("copying what changed")
         return self._backend.checkpoint(
             checkpoint_request(name, None, wait, None, max_pause, accept_partial=False)

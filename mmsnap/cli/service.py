@@ -36,13 +36,19 @@ class GroupCheckpoints:
         return _entry(self._client.find(self.owner, name))
 
     def create(
-        self, name: str | None, *, wait: Durability, max_pause: str | None, told: Told
+        self,
+        name: str | None,
+        *,
+        wait: Durability,
+        max_pause: str | None,
+        replicas: int,
+        told: Told,
     ) -> Checkpoint:
         def hear(progress: Progress) -> None:
             told(f"@{progress.epoch}: {_STEPS.get(progress.step, progress.step)}")
 
         return self._client.checkpoint(
-            self.owner, name, wait=wait, max_pause=max_pause, progress=hear
+            self.owner, name, wait=wait, max_pause=max_pause, replicas=replicas, progress=hear
         )
 
     def restore(self, name: str) -> tuple[str, ...]:

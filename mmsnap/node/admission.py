@@ -22,6 +22,7 @@ from mmsnap.errors import MmsnapError, NotFoundError
 from mmsnap.group.messages import Abort, Commit, Hello, Welcome
 from mmsnap.node.live_group import LiveGroup
 from mmsnap.node.losses import is_owed, note_loss, pay
+from mmsnap.node.moving import come_here, end_leftover, fenced, row_of
 from mmsnap.node.perform import Participant
 from mmsnap.node.seats import Seat, Standing
 
@@ -39,6 +40,7 @@ class Application:
     resuming: bool
     followed_restore_epoch: int
     engine: EngineKind = EngineKind.MEMORY
+    incarnation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,15 @@ class Admission:
 
 
 async def attach(group: LiveGroup, application: Application) -> Admission:
-    """Give the process its seat; InUseError when the name is another live process's."""
+    """Give the process its seat.
+
+    Raises:
+        InUseError: the name is another live process's, here or on another node.
+        FencedError: the process is a leftover of a member that lives elsewhere; it was ended.
+        AbortedError: the member's node does not answer. NotFoundError: its head is lost.
+    """
+    if group.desk.mesh is not None:
+        await _come_home(group, application)
     async with group.turn():
         if application.resuming or not await _predecessor_is_owed(group, application.member):
             return await _admit(group, application)
@@ -61,6 +71,23 @@ async def attach(group: LiveGroup, application: Application) -> Admission:
         await _settle_predecessor(group, application.member, seats)
     async with group.turn():
         return await _admit(group, application)
+
+
+async def _come_home(group: LiveGroup, application: Application) -> None:
+    member = application.member
+    if application.resuming:
+        row = await row_of(group, member)
+        assert group.desk.mesh is not None
+        home = group.desk.mesh.name, application.incarnation
+        if row is not None and (row.node, row.incarnation) != home:
+            end_leftover(group.name, member, application.pid)
+            raise fenced(group.name, row)
+        return
+    async with group.turn():
+        await come_here(group, member)
+    # Takes its time, and nothing can be done to the group meanwhile that would need more of it.
+    if await row_of(group, member) is not None and group.desk.replicas is not None:
+        await group.desk.replicas.bring_home(group.name, member, application.engine)
 
 
 async def greet(group: LiveGroup, seat: Seat, hello: Hello, pid: int) -> None:
@@ -92,6 +119,7 @@ async def greet(group: LiveGroup, seat: Seat, hello: Hello, pid: int) -> None:
 async def _admit(group: LiveGroup, application: Application) -> Admission:
     ledger, switchboard = group.desk.ledger, group.desk.switchboard
     record = await _record(group)
+    row = await row_of(group, application.member)
     seat = Seat(
         member=MemberRecord(
             group=group.name,
@@ -101,6 +129,7 @@ async def _admit(group: LiveGroup, application: Application) -> Admission:
             size_bytes=application.size_bytes,
             engine=application.engine,
             node=group.desk.mesh.name if group.desk.mesh is not None else "",
+            incarnation=row.incarnation if row is not None else 0,
         ),
         pid=application.pid,
         behind=application.resuming and application.followed_restore_epoch < record.restore_epoch,

@@ -29,10 +29,12 @@ from mmsnap.node.copies import forget_interrupted
 from mmsnap.node.events import Events
 from mmsnap.node.groups import Groups
 from mmsnap.node.ledger import Ledger
+from mmsnap.node.leftovers import look_for_leftovers
 from mmsnap.node.live_group import Desk
 from mmsnap.node.mesh import Mesh
 from mmsnap.node.peer_service import PeerService
 from mmsnap.node.pool_lock import PoolLock
+from mmsnap.node.replicas import Replicas
 from mmsnap.node.roles import Roles
 from mmsnap.node.service import AgentService
 from mmsnap.node.switchboard import Switchboard
@@ -118,13 +120,20 @@ class Agent:
         self._mesh: Mesh | None = None
         if self._cluster is not None:
             self._mesh = self._cluster.mesh(self._ledger, self._switchboard)
-        desk = Desk(self.pool, self._ledger, self._switchboard, Events(), self._mesh)
+        self._replicas: Replicas | None = None
+        if self._cluster is not None and self._mesh is not None:
+            self._replicas = Replicas(self.pool, self._mesh, Ledger(self._cluster.catalog()))
+        desk = Desk(
+            self.pool, self._ledger, self._switchboard, Events(), self._mesh, self._replicas
+        )
         self._groups = Groups(desk)
         groups.append(self._groups)
         self._switchboard.start()
         self._server = await self._listen()
-        if self._mesh is not None:
+        if self._mesh is not None and self._replicas is not None:
             await self._mesh.announce()
+            await self._replicas.start()
+            self._leftovers = asyncio.create_task(look_for_leftovers(self._groups, self._mesh))
         log.info("serving the pool %s at %s", self.pool, self._socket)
 
     def end(self, error: Exception | None = None) -> None:
@@ -146,7 +155,9 @@ class Agent:
         await self._server.stop(_GRACE_SECONDS)
         await self._groups.close()
         self._switchboard.stop()
-        if self._mesh is not None:
+        if self._mesh is not None and self._replicas is not None:
+            self._leftovers.cancel()
+            await self._replicas.close()
             await self._mesh.close()
         self._ledger.close()
         self._lock.release()
@@ -154,7 +165,7 @@ class Agent:
     async def _listen(self) -> grpc.aio.Server:
         server = grpc.aio.server(options=_OPTIONS)
         roles = Roles(None if self._cluster is None else self._cluster.roles)
-        service = AgentService(self._groups, roles)
+        service = AgentService(self._groups, roles, self._cluster)
         mmsnap_pb2_grpc.add_AgentServicer_to_server(service, server)  # type: ignore[no-untyped-call]
         alive = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(alive, server)

@@ -10,9 +10,12 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+from mmsnap.errors import UnsupportedError
+
 DURATION_MAX_NS: Final = 3600 * 10**9
 SIZE_MAX_BYTES: Final = 1 << 46
 LABELS_MAX_BYTES: Final = 1024
+REPLICAS_MAX: Final = 16
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _EPOCH: Final = re.compile(r"@[0-9]{1,18}", re.ASCII)
 _RESERVED: Final = "latest"
@@ -26,6 +29,25 @@ def check_label(what: str, name: str) -> str:
             "beginning and ending with a letter or digit"
         )
     return name
+
+
+def check_durability(name: str) -> str:
+    """What a checkpoint is to have reached; empty: nothing more than the commit."""
+    if name not in ("", "captured", "durable", "replicated"):
+        raise ValueError(f"a durability is captured, durable or replicated, not {name[:80]!r}")
+    if name == "durable":
+        raise UnsupportedError(
+            "checkpoints of a group can not be made durable yet",
+            hint="ask for captured or replicated",
+        )
+    return name or "captured"
+
+
+def check_replicas(count: int) -> int:
+    """Copies of a checkpoint on other nodes."""
+    if count > REPLICAS_MAX:
+        raise ValueError(f"a checkpoint has at most {REPLICAS_MAX} replicas, not {count}")
+    return count
 
 
 def check_new_name(name: str) -> str:

@@ -22,6 +22,9 @@ class Cluster:
         advertise: HOST:PORT where the others reach it.
         etcd: endpoints, like http://10.0.0.1:2379.
         roles: the file that says what clients with certificates may do.
+        replicas: copies on other nodes of every checkpoint that does not say how many.
+        fence_command: a program that shuts a node off, called with its name; when it ends with
+            0, that node does not run any more.
     """
 
     node: str
@@ -31,6 +34,8 @@ class Cluster:
     tls: TlsFiles
     etcd_tls: TlsFiles | None = None
     roles: Path | None = None
+    replicas: int = 0
+    fence_command: tuple[str, ...] = ()
 
     def catalog(self) -> Catalog:
         """The catalog of all nodes."""

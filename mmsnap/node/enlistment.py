@@ -53,6 +53,7 @@ class RemoteSeat:
     token: int
     engine: EngineKind
     line: RemoteLine
+    home: tuple[str, int]
 
 
 class Enlistment:
@@ -90,7 +91,13 @@ class Enlistment:
             self._call.cancel()
             raise _unreachable(self.node, None)
         self.seats = [
-            RemoteSeat(s.member, s.token, ENGINES[s.engine], RemoteLine(self, s.token))
+            RemoteSeat(
+                s.member,
+                s.token,
+                ENGINES[s.engine],
+                RemoteLine(self, s.token),
+                (self.node, s.incarnation),
+            )
             for s in reply.seats.seats
         ]
         self._tasks = [

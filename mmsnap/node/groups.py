@@ -47,13 +47,13 @@ class Groups:
         self._tokens[admission.seat.token] = (group, admission.seat)
         return admission
 
+    def seats(self) -> list[tuple[str, Seat]]:
+        """Everybody in a seat, with the name of its group."""
+        return [(g.name, seat) for g in self._groups.values() for seat in g.seats.seated()]
+
     def pids(self) -> dict[str, int]:
         """The processes that are attached, by the name of their region."""
-        return {
-            region_name(group.name, seat.name): seat.pid
-            for group in self._groups.values()
-            for seat in group.seats.seated()
-        }
+        return {region_name(group, seat.name): seat.pid for group, seat in self.seats()}
 
     def run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run something to its end, whoever stops waiting for it."""

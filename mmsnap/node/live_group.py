@@ -31,6 +31,7 @@ from mmsnap.node.ledger import Ledger
 from mmsnap.node.mesh import Mesh
 from mmsnap.node.outcomes import error_of, records_of
 from mmsnap.node.perform import Participant, perform
+from mmsnap.node.replicas import Replicas
 from mmsnap.node.seats import Seat, Seats
 from mmsnap.node.switchboard import Switchboard
 
@@ -51,6 +52,7 @@ class Desk:
     switchboard: Switchboard
     events: Events
     mesh: Mesh | None = None  # the other nodes, where there may be some
+    replicas: Replicas | None = None  # and the copies there
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class CheckpointOrder:
     max_pause_ns: int = 0
     timeout_ns: int = 0  # for hooks and open updates; 0: the budgets' own
     automatic: bool = False
+    replicas: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +125,11 @@ class LiveGroup:
                 held_ns=0,
                 automatic=order.automatic,
                 labels=dict(order.labels),
+                replicas=order.replicas,
             )
 
             async def record() -> None:
-                engines = {seat.name: seat.engine for seat in seats}
-                held_ns, parts = operation.held_ns, records_of(operation.figures, engines)
+                held_ns, parts = operation.held_ns, records_of(operation.figures, seats)
                 await self._commit(replace(draft, held_ns=held_ns, members=parts))
 
             what = f"checkpoint @{epoch} of group {self.name}"
@@ -135,6 +138,8 @@ class LiveGroup:
             )
             committed = await ledger.ask(ledger.catalog.find, self.name, f"@{epoch}")
         self.tell("checkpoint", epoch=epoch, text=name)
+        if self.desk.replicas is not None:
+            self.desk.replicas.wake()
         return committed
 
     async def restore(self, name: str) -> Restored:
@@ -142,6 +147,7 @@ class LiveGroup:
         ledger = self.desk.ledger
         async with self.whole_turn() as seats:
             target = await ledger.ask(ledger.catalog.find, self.name, name)
+            await self._require_parts(target, seats)
             awaited = programs_missing(target, seats)
             if not awaited:
                 return await self.roll_back(target, seats)
@@ -178,6 +184,7 @@ class LiveGroup:
                 return
             target = await ledger.ask(ledger.catalog.find, self.name, f"@{record.pending_epoch}")
             if not programs_missing(target, seats):
+                await self._require_parts(target, seats)
                 await self.roll_back(target, seats)
 
     async def roll_back(self, target: GroupCheckpoint, seats: list[Participant]) -> Restored:
@@ -277,7 +284,15 @@ class LiveGroup:
                 else:
                     enlisting = mesh.enlisted(node, self.name)
                     everybody += (await taken.enter_async_context(enlisting)).seats
-            yield everybody
+            yield await self._of_now(everybody)
+
+    async def _of_now(self, everybody: list[Participant]) -> list[Participant]:
+        """Without those who live elsewhere by now: a leftover has no part in anything."""
+        if self.desk.mesh is None:
+            return everybody
+        rows = await self.desk.ledger.ask(self.desk.ledger.catalog.members, self.name)
+        homes = {row.name: (row.node, row.incarnation) for row in rows}
+        return [seat for seat in everybody if homes.get(seat.name, seat.home) == seat.home]
 
     @asynccontextmanager
     async def complete_turn(self) -> AsyncIterator[list[Participant]]:
@@ -327,6 +342,11 @@ class LiveGroup:
         except NotFoundError:
             return
         raise name_taken(self.name, name)
+
+    async def _require_parts(self, target: GroupCheckpoint, seats: list[Participant]) -> None:
+        if self.desk.replicas is not None:
+            homes = {seat.name: (seat.home[0], seat.engine) for seat in seats}
+            await self.desk.replicas.require_parts(target, homes)
 
     async def _commit(self, checkpoint: GroupCheckpoint) -> None:
         ledger = self.desk.ledger

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Final
 
 from mmsnap.catalog import GroupRecord, MemberRecord, MemberState, OnLoss
-from mmsnap.errors import MmsnapError
+from mmsnap.errors import FencedError, MmsnapError
 from mmsnap.node.live_group import LiveGroup
 from mmsnap.node.perform import Participant
 from mmsnap.node.seats import Seat
@@ -52,6 +52,8 @@ async def seat_ended(group: LiveGroup, seat: Seat, said_bye: bool, epoch: int) -
                 await pay(group, seats)
                 return
         except MmsnapError as error:
+            if isinstance(error, FencedError):
+                return  # it lives elsewhere by now
             log.warning("group %s: the end of %s: %s", group.name, seat.name, error)
         await asyncio.sleep(_PAUSE_SECONDS)
     log.error("group %s: the end of %s was not dealt with", group.name, seat.name)

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final
 
 import grpc
+from grpc_health.v1 import health_pb2
 
-from mmsnap.errors import AbortedError
+from mmsnap.catalog import no_node
+from mmsnap.errors import AbortedError, AgentUnavailableError, MmsnapError
 from mmsnap.node.enlistment import Enlistment
 from mmsnap.node.ledger import Ledger
+from mmsnap.node.replies import engine_number
 from mmsnap.node.switchboard import Switchboard
 from mmsnap.node.tls import TlsFiles
+from mmsnap.rpc.failures import Failure, error_of
+from mmsnap.rpc.v1 import peer_pb2 as pb
+from mmsnap.store import PartName
 
 log = logging.getLogger(__name__)
 
+# No piece of a part for so long: it will not come.
+_SILENCE_SECONDS: Final = 30.0
+_ANSWER_SECONDS: Final = 5.0
+_HEALTH: Final = "/grpc.health.v1.Health/Check"
 _OPTIONS: Final = (
     ("grpc.enable_http_proxy", 0),
     # A node that vanished without a word is missed after this long.
@@ -47,9 +58,11 @@ class Mesh:
         await self._ledger.ask(self._ledger.catalog.put_node, self.name, self._address)
 
     async def nodes_of(self, group: str) -> list[str]:
-        """The nodes that have members of a group, this one always, in their order."""
+        """The nodes that have members of a group and are not down, this one always, in order."""
         rows = await self._ledger.ask(self._ledger.catalog.members, group)
-        return sorted({self.name, *(row.node for row in rows)})
+        nodes = await self._ledger.ask(self._ledger.catalog.nodes)
+        down = {node.name for node in nodes.values() if node.down}
+        return sorted({self.name, *(row.node for row in rows if row.node not in down)})
 
     @asynccontextmanager
     async def enlisted(self, node: str, group: str) -> AsyncIterator[Enlistment]:
@@ -61,17 +74,79 @@ class Mesh:
         finally:
             await enlistment.close()
 
+    async def fetch(
+        self, node: str, part: PartName, have: Collection[int]
+    ) -> AsyncIterator[pb.Piece]:
+        """What a node has of a part, for a pool that has these epochs of the member."""
+        method = (await self._channel(node)).unary_stream(
+            "/mmsnap.v1.Peer/Fetch",
+            request_serializer=pb.FetchRequest.SerializeToString,
+            response_deserializer=pb.Piece.FromString,
+        )
+        call = method(pb.FetchRequest(part=part_message(part), have=sorted(have)))
+        try:
+            while True:
+                async with asyncio.timeout(_SILENCE_SECONDS):
+                    piece = await call.read()
+                if not isinstance(piece, pb.Piece):
+                    return
+                yield piece
+        except grpc.RpcError as error:
+            raise _told(error, node) from error
+        except TimeoutError as error:
+            raise AgentUnavailableError(f"node {node} sends nothing", subject=node) from error
+        finally:
+            call.cancel()
+
+    async def keep(self, node: str, part: PartName, source: str) -> None:
+        """Has a node keep a copy of what another one has; what `Replicas.fetch` raises there."""
+        request = pb.KeepRequest(part=part_message(part), source=source)
+        await self._ask(node, "/mmsnap.v1.Peer/Keep", request, pb.KeepReply)
+
+    async def answers(self, node: str) -> bool:
+        """Whether its service says anything; NotFoundError for an unknown node."""
+        nodes = await self._ledger.ask(self._ledger.catalog.nodes)
+        if node not in nodes:
+            raise no_node(node)
+        check = health_pb2.HealthCheckRequest()
+        reply = health_pb2.HealthCheckResponse
+        try:
+            await self._ask(node, _HEALTH, check, reply, timeout=_ANSWER_SECONDS)
+        except AgentUnavailableError:
+            return False
+        return True
+
+    async def release(self, node: str, group: str, member: str) -> None:
+        """Has a node let a member go; InUseError while it is attached there."""
+        request = pb.ReleaseRequest(group=group, member=member)
+        await self._ask(
+            node, "/mmsnap.v1.Peer/Release", request, pb.ReleaseReply, timeout=_ANSWER_SECONDS
+        )
+
+    async def _ask(
+        self, node: str, method: str, request: Any, reply: Any, timeout: float | None = None
+    ) -> Any:
+        call = (await self._channel(node)).unary_unary(
+            method,
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=reply.FromString,
+        )
+        try:
+            return await call(request, timeout=timeout)
+        except grpc.RpcError as error:
+            raise _told(error, node) from error
+
     async def close(self) -> None:
         for _, channel in self._channels.values():
             await channel.close()
 
     async def _channel(self, node: str) -> grpc.aio.Channel:
         nodes = await self._ledger.ask(self._ledger.catalog.nodes)
-        address = nodes.get(node)
-        if address is None:
+        if node not in nodes:
             raise AbortedError(
                 f"node {node} is not known", subject=node, hint="start its service again"
             )
+        address = nodes[node].address
         known = self._channels.get(node)
         if known is not None and known[0] == address:
             return known[1]
@@ -80,3 +155,16 @@ class Mesh:
         channel = grpc.aio.secure_channel(address, self._tls.channel(), options=_OPTIONS)
         self._channels[node] = (address, channel)
         return channel
+
+
+def part_message(part: PartName) -> pb.PartName:
+    """As the wire has it."""
+    return pb.PartName(
+        group=part.group, member=part.member, engine=engine_number(part.engine), epoch=part.epoch
+    )
+
+
+def _told(error: grpc.RpcError, node: str) -> MmsnapError:
+    """What the node said; what is none of our errors there is none here."""
+    told: Failure = error_of(error, node)
+    return told if isinstance(told, MmsnapError) else MmsnapError(f"node {node}: {told}")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
-from mmsnap.catalog import EngineKind, MemberFigures
+from mmsnap.catalog import MemberFigures
 from mmsnap.errors import (
     AbortedError,
     MmsnapError,
@@ -14,6 +14,7 @@ from mmsnap.errors import (
     QuiesceTimeoutError,
 )
 from mmsnap.group import Cause, Failure, Figures
+from mmsnap.node.perform import Participant
 
 # mm_status of native/include/mmsnap.h, positive.
 _STATUS_FULL: Final = 5
@@ -56,9 +57,10 @@ def error_of(failure: Failure, what: str, subject: str) -> MmsnapError:
 
 
 def records_of(
-    figures: Mapping[str, Figures], engines: Mapping[str, EngineKind]
+    figures: Mapping[str, Figures], seats: Iterable[Participant]
 ) -> tuple[MemberFigures, ...]:
     """What the catalog keeps of the members' figures."""
+    known = {seat.name: seat for seat in seats}
     return tuple(
         MemberFigures(
             member=member,
@@ -68,7 +70,8 @@ def records_of(
             skew_ns=part.skew_ns,
             bytes_written=part.size_bytes,
             crash_only=part.crash_only,
-            engine=engines[member],
+            engine=known[member].engine,
+            node=known[member].home[0],
             freeze_ns=part.freeze_ns,
             dump_ns=part.dump_ns,
             thaw_ns=part.thaw_ns,

@@ -1,4 +1,4 @@
-"""What other nodes ask of this one: to take part in an operation of theirs."""
+"""What other nodes ask of this one: to take part in their operations, and for parts and members."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ from mmsnap.node import bounds
 from mmsnap.node.enlistment import PROTOCOL_VERSION
 from mmsnap.node.groups import Groups
 from mmsnap.node.live_group import LiveGroup
+from mmsnap.node.moving import let_go
 from mmsnap.node.packets import PacketError
 from mmsnap.node.relay import Relay
-from mmsnap.node.replies import engine_number
+from mmsnap.node.replies import ENGINES, engine_number
 from mmsnap.node.roles import require_node
 from mmsnap.node.service import abort, names_of
 from mmsnap.rpc import failures
 from mmsnap.rpc.v1 import peer_pb2 as pb
 from mmsnap.rpc.v1 import peer_pb2_grpc
+from mmsnap.store import PartName, pack
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +43,7 @@ class PeerService(peer_pb2_grpc.PeerServicer):
         self, requests: Requests, context: Context
     ) -> AsyncIterator[pb.EnlistReply]:
         try:
-            ledger = self._groups.desk.ledger
-            nodes = await ledger.ask(ledger.catalog.nodes)
-            require_node(context.peer(), names_of(context), nodes)
+            await self._require_node(context)
             opening = (await anext(requests)).open
             _check_version(opening)
             group = self._groups.group(bounds.check_label("group", opening.group))
@@ -54,6 +54,46 @@ class PeerService(peer_pb2_grpc.PeerServicer):
         except failures.FAILURES as error:
             await abort(context, error)
 
+    async def Fetch(  # noqa: N802
+        self, request: pb.FetchRequest, context: Context
+    ) -> AsyncIterator[pb.Piece]:
+        try:
+            await self._require_node(context)
+            part = _part(request.part)
+            pieces = pack(self._groups.desk.pool, part, set(request.have))
+            try:
+                while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
+                    yield piece
+            finally:
+                await asyncio.to_thread(pieces.close)
+        except failures.FAILURES as error:
+            await abort(context, error)
+
+    async def Keep(self, request: pb.KeepRequest, context: Context) -> pb.KeepReply:  # noqa: N802
+        try:
+            await self._require_node(context)
+            assert self._groups.desk.replicas is not None
+            await self._groups.desk.replicas.fetch(_part(request.part), request.source)
+        except failures.FAILURES as error:
+            await abort(context, error)
+        return pb.KeepReply()
+
+    async def Release(  # noqa: N802
+        self, request: pb.ReleaseRequest, context: Context
+    ) -> pb.ReleaseReply:
+        try:
+            await self._require_node(context)
+            group = self._groups.group(bounds.check_label("group", request.group))
+            await let_go(group, bounds.check_label("member", request.member))
+        except failures.FAILURES as error:
+            await abort(context, error)
+        return pb.ReleaseReply()
+
+    async def _require_node(self, context: Context) -> None:
+        ledger = self._groups.desk.ledger
+        nodes = await ledger.ask(ledger.catalog.nodes)
+        require_node(context.peer(), names_of(context), nodes)
+
     async def _take_part(
         self, group: LiveGroup, requests: Requests
     ) -> AsyncIterator[pb.EnlistReply]:
@@ -62,7 +102,10 @@ class PeerService(peer_pb2_grpc.PeerServicer):
             seats=pb.EnlistedSeats(
                 seats=[
                     pb.EnlistedSeat(
-                        member=seat.name, token=seat.token, engine=engine_number(seat.engine)
+                        member=seat.name,
+                        token=seat.token,
+                        engine=engine_number(seat.engine),
+                        incarnation=seat.member.incarnation,
                     )
                     for seat in seats
                 ]
@@ -101,6 +144,8 @@ class PeerService(peer_pb2_grpc.PeerServicer):
             obeying.cancel()
             # Also when the call was cut: whoever was in the middle of something is let go.
             self._switchboard.post(lambda: self._switchboard.end_relay(relay))
+            if self._groups.desk.replicas is not None:
+                self._groups.desk.replicas.wake()
 
     async def _obey(self, relay: Relay, requests: Requests, tell: Any) -> None:
         try:
@@ -120,6 +165,15 @@ class PeerService(peer_pb2_grpc.PeerServicer):
             log.warning("an operation of another node broke off: %s", error)
         finally:
             self._switchboard.post(lambda: tell(None))
+
+
+def _part(message: pb.PartName) -> PartName:
+    return PartName(
+        bounds.check_label("group", message.group),
+        bounds.check_label("member", message.member),
+        ENGINES[message.engine],
+        message.epoch,
+    )
 
 
 def _check_version(opening: pb.EnlistOpen) -> None:

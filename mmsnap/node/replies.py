@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
-from mmsnap.catalog import EngineKind, GroupCheckpoint, MemberRecord, MemberState, OnLoss
+from mmsnap.catalog import (
+    Copies,
+    EngineKind,
+    GroupCheckpoint,
+    MemberRecord,
+    MemberState,
+    NodeRecord,
+    OnLoss,
+    durability,
+)
 from mmsnap.node.events import Event
 from mmsnap.node.regions import region_name
 from mmsnap.node.seats import Seat, Standing
@@ -21,7 +31,7 @@ _ON_LOSS: Final = {
     OnLoss.WAIT: pb.ON_LOSS_WAIT,
     OnLoss.FRESH: pb.ON_LOSS_FRESH,
 }
-ENGINES: Final = {
+ENGINES: Final[Mapping[int, EngineKind]] = {
     pb.ENGINE_UNSPECIFIED: EngineKind.MEMORY,
     pb.ENGINE_MEMORY: EngineKind.MEMORY,
     pb.ENGINE_PROCESS: EngineKind.PROCESS,
@@ -37,8 +47,14 @@ _STATES: Final = {
 }
 
 
-def checkpoint_reply(checkpoint: GroupCheckpoint, head_epoch: int | None) -> pb.Checkpoint:
-    """A checkpoint with its members' figures."""
+def checkpoint_reply(
+    checkpoint: GroupCheckpoint,
+    head_epoch: int | None,
+    copies: Copies | None = None,
+    nodes: Mapping[str, NodeRecord] | None = None,
+) -> pb.Checkpoint:
+    """A checkpoint with its members' figures; `copies` where there are several nodes."""
+    holders = copies.nodes if copies is not None else {}
     return pb.Checkpoint(
         group=checkpoint.group,
         epoch=checkpoint.epoch,
@@ -50,11 +66,12 @@ def checkpoint_reply(checkpoint: GroupCheckpoint, head_epoch: int | None) -> pb.
         hook_ns=checkpoint.hook_ns,
         bytes_written=checkpoint.bytes_written,
         consistency=checkpoint.consistency,
-        durability="captured",
+        durability=durability(checkpoint, copies, nodes or {}),
         automatic=checkpoint.automatic,
         pinned=checkpoint.pinned,
         head=checkpoint.epoch == head_epoch,
         labels=checkpoint.labels,
+        replicas=checkpoint.replicas,
         members=[
             pb.MemberCheckpoint(
                 member=part.member,
@@ -68,6 +85,8 @@ def checkpoint_reply(checkpoint: GroupCheckpoint, head_epoch: int | None) -> pb.
                 freeze_ns=part.freeze_ns,
                 dump_ns=part.dump_ns,
                 thaw_ns=part.thaw_ns,
+                node=part.node,
+                copies=holders.get(part.member, ()),
             )
             for part in checkpoint.members
         ],

@@ -41,6 +41,8 @@ NEEDED: Final[Mapping[str, Role]] = {
     "VerifyCheckpoint": Role.VIEW,
     "GetUsage": Role.VIEW,
     "Watch": Role.VIEW,
+    "WaitCheckpoint": Role.VIEW,
+    "ListNodes": Role.VIEW,
     "Checkpoint": Role.CHECKPOINT,
     "PinCheckpoint": Role.CHECKPOINT,
     "Restore": Role.RESTORE,
@@ -49,6 +51,8 @@ NEEDED: Final[Mapping[str, Role]] = {
     "Detach": Role.ADMIN,
     "Export": Role.ADMIN,
     "Import": Role.ADMIN,
+    "DeclareNodeDown": Role.ADMIN,
+    "RemoveNode": Role.ADMIN,
 }
 
 

@@ -46,6 +46,11 @@ class Seat:
         return self.member.name
 
     @property
+    def home(self) -> tuple[str, int]:
+        """The node that it is on, and which incarnation it is."""
+        return self.member.node, self.member.incarnation
+
+    @property
     def engine(self) -> EngineKind:
         return self.member.engine
 

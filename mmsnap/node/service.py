@@ -10,14 +10,18 @@ import asyncio
 import functools
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, TypeVar
+from contextlib import suppress
+from typing import Any, Final, TypeVar
 
 import grpc
 from grpc_status import rpc_status
 
 from mmsnap.catalog import GroupCheckpoint
+from mmsnap.errors import UnsupportedError
 from mmsnap.node import bounds, copies
+from mmsnap.node.absence import declare_down, remove_node
 from mmsnap.node.admission import Application
+from mmsnap.node.cluster import Cluster
 from mmsnap.node.groups import Groups
 from mmsnap.node.live_group import CheckpointOrder
 from mmsnap.node.regions import region_name
@@ -30,6 +34,8 @@ from mmsnap.rpc.v1 import mmsnap_pb2 as pb
 from mmsnap.rpc.v1 import mmsnap_pb2_grpc
 
 log = logging.getLogger(__name__)
+
+_DURABILITY_SECONDS: Final = 60.0
 
 Context = grpc.aio.ServicerContext[Any, Any]
 _Request = TypeVar("_Request")
@@ -85,8 +91,9 @@ def _streaming(
 class AgentService(mmsnap_pb2_grpc.AgentServicer):
     """mmsnap.v1.Agent, see mmsnap.proto."""
 
-    def __init__(self, groups: Groups, roles: Roles) -> None:
+    def __init__(self, groups: Groups, roles: Roles, cluster: Cluster | None = None) -> None:
         self._groups = groups
+        self._cluster = cluster
         self._roles = roles
         self._desk = groups.desk
         self._ledger = groups.desk.ledger
@@ -108,6 +115,7 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
             resuming=request.resuming,
             followed_restore_epoch=request.followed_restore_epoch,
             engine=ENGINES[request.engine],
+            incarnation=request.incarnation,
         )
         admission = await asyncio.shield(self._groups.run(self._groups.attach(group, application)))
         head = admission.head
@@ -119,6 +127,7 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
             restore_epoch=admission.restore_epoch,
             committed_epochs=admission.committed_epochs,
             restore_pending=admission.restore_pending,
+            incarnation=admission.seat.member.incarnation,
             head=None if head is None else checkpoint_reply(head, head.epoch),
         )
 
@@ -154,12 +163,14 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
         self, request: pb.CheckpointRequest
     ) -> AsyncIterator[pb.CheckpointResponse]:
         group = self._groups.group(await self._known(request.group))
+        waited_for = bounds.check_durability(request.wait)
         order = CheckpointOrder(
             name=bounds.check_new_name(request.name),
             labels=bounds.check_labels(request.labels),
             max_pause_ns=bounds.check_duration_ns("max_pause", request.max_pause_ns),
             timeout_ns=bounds.check_duration_ns("timeout", request.timeout_ns),
             automatic=request.automatic or not request.name,
+            replicas=self._replicas(request.replicas, waited_for),
         )
         steps: asyncio.Queue[pb.Progress | None] = asyncio.Queue()
 
@@ -171,7 +182,8 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
         while (step := await steps.get()) is not None:
             yield pb.CheckpointResponse(progress=step)
         committed: GroupCheckpoint = work.result()
-        yield pb.CheckpointResponse(checkpoint=checkpoint_reply(committed, committed.epoch))
+        reached = await self._wait(committed, waited_for, request.timeout_ns)
+        yield pb.CheckpointResponse(checkpoint=reached)
 
     @_unary
     async def Restore(self, request: pb.RestoreRequest) -> pb.RestoreResponse:  # noqa: N802
@@ -191,18 +203,32 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
     ) -> pb.ListCheckpointsResponse:
         wanted = bounds.check_optional_group(request.group)
         heads = await self._heads(wanted)
-        found = await self._ledger.ask(self._ledger.catalog.checkpoints, wanted)
+        catalog = self._ledger.catalog
+        found = await self._ledger.ask(catalog.checkpoints, wanted)
+        copies = {(c.group, c.epoch): c for c in await self._ledger.ask(catalog.copies, wanted)}
+        nodes = await self._ledger.ask(catalog.nodes)
         return pb.ListCheckpointsResponse(
-            checkpoints=[checkpoint_reply(one, heads[one.group]) for one in found]
+            checkpoints=[
+                checkpoint_reply(one, heads[one.group], copies.get((one.group, one.epoch)), nodes)
+                for one in found
+            ]
         )
 
     @_unary
     async def ShowCheckpoint(  # noqa: N802
         self, request: pb.ShowCheckpointRequest
     ) -> pb.ShowCheckpointResponse:
-        group, found = await self._find(request.group, request.checkpoint)
-        heads = await self._heads(group)
-        return pb.ShowCheckpointResponse(checkpoint=checkpoint_reply(found, heads[group]))
+        _, found = await self._find(request.group, request.checkpoint)
+        return pb.ShowCheckpointResponse(checkpoint=await self._shown(found))
+
+    @_unary
+    async def WaitCheckpoint(  # noqa: N802
+        self, request: pb.WaitCheckpointRequest
+    ) -> pb.WaitCheckpointResponse:
+        _, found = await self._find(request.group, request.checkpoint)
+        durability = bounds.check_durability(request.durability)
+        reached = await self._wait(found, durability, request.timeout_ns)
+        return pb.WaitCheckpointResponse(checkpoint=reached)
 
     @_unary
     async def DeleteCheckpoint(  # noqa: N802
@@ -264,6 +290,31 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
         made = await copies.import_(self._desk, data(), new)
         return pb.ImportResponse(checkpoint=checkpoint_reply(made, made.epoch))
 
+    # ---- nodes ----
+
+    @_unary
+    async def ListNodes(self, request: pb.ListNodesRequest) -> pb.ListNodesResponse:  # noqa: N802
+        nodes = await self._ledger.ask(self._ledger.catalog.nodes)
+        return pb.ListNodesResponse(
+            nodes=[pb.Node(name=n.name, address=n.address, down=n.down) for n in nodes.values()]
+        )
+
+    @_unary
+    async def DeclareNodeDown(  # noqa: N802
+        self, request: pb.DeclareNodeDownRequest
+    ) -> pb.DeclareNodeDownResponse:
+        name = bounds.check_label("node", request.name)
+        command = self._cluster.fence_command if self._cluster is not None else ()
+        work = declare_down(self._groups, name, force=request.force, fence_command=command)
+        await asyncio.shield(self._groups.run(work))
+        return pb.DeclareNodeDownResponse()
+
+    @_unary
+    async def RemoveNode(self, request: pb.RemoveNodeRequest) -> pb.RemoveNodeResponse:  # noqa: N802
+        name = bounds.check_label("node", request.name)
+        await asyncio.shield(self._groups.run(remove_node(self._groups, name)))
+        return pb.RemoveNodeResponse()
+
     # ---- the pool ----
 
     @_unary
@@ -305,6 +356,43 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
             yield event_reply(event)
 
     # ---- what several need ----
+
+    def _replicas(self, asked: int, waited_for: str) -> int:
+        """How many copies a checkpoint is to have, when so many are asked for."""
+        if self._cluster is None:
+            if asked or waited_for == "replicated":
+                raise UnsupportedError(
+                    "this service is alone: there is no node to keep a copy",
+                    hint="several nodes need `mmsnap agent --node … --etcd …`",
+                )
+            return 0
+        least = 1 if waited_for == "replicated" else 0
+        return max(bounds.check_replicas(asked) or self._cluster.replicas, least)
+
+    async def _wait(
+        self, checkpoint: GroupCheckpoint, durability: str, timeout_ns: int
+    ) -> pb.Checkpoint:
+        """The checkpoint when it is that durable, or as it is when the time is over."""
+        if durability == "replicated":
+            if self._desk.replicas is None or not checkpoint.replicas:
+                raise UnsupportedError(
+                    f"checkpoint {checkpoint.name} was taken without replicas",
+                    subject=checkpoint.name,
+                    hint="take one with --replicas N, or --wait replicated",
+                )
+            seconds = timeout_ns / 1e9 or _DURABILITY_SECONDS
+            with suppress(TimeoutError):
+                await self._desk.replicas.await_durability(
+                    checkpoint.group, checkpoint.epoch, durability, seconds
+                )
+        return await self._shown(checkpoint)
+
+    async def _shown(self, checkpoint: GroupCheckpoint) -> pb.Checkpoint:
+        catalog = self._ledger.catalog
+        head_epoch = (await self._ledger.ask(catalog.group, checkpoint.group)).head_epoch
+        copies = await self._ledger.ask(catalog.copies_of, checkpoint.group, checkpoint.epoch)
+        nodes = await self._ledger.ask(catalog.nodes)
+        return checkpoint_reply(checkpoint, head_epoch, copies, nodes)
 
     async def _known(self, name: str) -> str:
         """A group that the catalog knows; NotFoundError."""

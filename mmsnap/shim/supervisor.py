@@ -217,7 +217,11 @@ class _Shim:
         followed = self._member.followed_restore_epoch
         if followed is None:
             followed = self._admission.restore_epoch
-        resuming = replace(self._order.application, followed_restore_epoch=followed)
+        resuming = replace(
+            self._order.application,
+            followed_restore_epoch=followed,
+            incarnation=self._admission.incarnation,
+        )
         try:
             self._join(self._client.ask(calls.attach(resuming)))
         except (MmsnapError, OSError) as error:

@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
-from mmsnap.errors import UnsupportedError
 from mmsnap.rpc.v1 import mmsnap_pb2 as pb
 from mmsnap_sdk.checkpoint import DURABILITIES, Durability
 from mmsnap_sdk.service_records import (
@@ -25,6 +24,7 @@ from mmsnap_sdk.service_records import (
     GroupMemberCheckpoint,
     Member,
     MemberState,
+    Node,
     OnLoss,
     PoolUsage,
     Progress,
@@ -36,6 +36,9 @@ Result = TypeVar("Result")
 # Long enough for the service's own budgets to end it first, with a better reason.
 _QUICK_SECONDS: Final = 30.0
 _OPERATION_SECONDS: Final = 150.0
+# A member that comes from another node has its memory fetched first.
+_ATTACH_SECONDS: Final = 3600.0
+_WAIT_NS: Final = 60 * 10**9
 _VERIFY_SECONDS: Final = 3600.0
 _COPY_SECONDS: Final = 24 * 3600.0
 _MESSAGE_BYTES: Final = 256 << 10  # a service takes messages of at most 1 MiB
@@ -79,8 +82,9 @@ def attach(application: Application) -> Call[Admission]:
         resuming=application.followed_restore_epoch is not None,
         followed_restore_epoch=application.followed_restore_epoch or 0,
         engine=_ENGINE_NUMBERS[application.engine],
+        incarnation=application.incarnation,
     )
-    return Call("Attach", request, _admission)
+    return Call("Attach", request, _admission, _ATTACH_SECONDS)
 
 
 def checkpoint(
@@ -91,8 +95,10 @@ def checkpoint(
     timeout_ns: int,
     max_pause_ns: int,
     automatic: bool,
+    replicas: int = 0,
 ) -> Call[Progress | GroupCheckpoint]:
-    require_captured(wait, group)
+    if wait not in DURABILITIES:
+        raise ValueError(f"wait is one of {', '.join(DURABILITIES)}, not {wait!r}")
     request = pb.CheckpointRequest(
         group=group,
         name=name or "",
@@ -100,8 +106,30 @@ def checkpoint(
         max_pause_ns=max_pause_ns,
         timeout_ns=timeout_ns,
         automatic=automatic,
+        replicas=replicas,
+        wait=wait,
     )
-    return Call("Checkpoint", request, _step, _OPERATION_SECONDS + timeout_ns / 1e9)
+
+    def read(reply: pb.CheckpointResponse) -> Progress | GroupCheckpoint:
+        step = _step(reply)
+        if isinstance(step, GroupCheckpoint) and not _has_reached(step, wait):
+            raise _not_in_time(step, wait)
+        return step
+
+    seconds = _OPERATION_SECONDS + (2 * timeout_ns + _WAIT_NS) / 1e9
+    return Call("Checkpoint", request, read, seconds)
+
+
+def wait_for(
+    group: str, epoch: int, durability: Durability, timeout_ns: int | None
+) -> Call[GroupCheckpoint]:
+    """The checkpoint when it is that durable, or as it is after the time (None: a minute)."""
+    wait_ns = _WAIT_NS if timeout_ns is None else max(timeout_ns, 1)
+    request = pb.WaitCheckpointRequest(
+        group=group, checkpoint=f"@{epoch}", durability=durability, timeout_ns=wait_ns
+    )
+    seconds = _QUICK_SECONDS + wait_ns / 1e9
+    return Call("WaitCheckpoint", request, lambda reply: shown(reply.checkpoint), seconds)
 
 
 def restore(group: str, name: str, *, check_only: bool = False) -> Call[GroupCheckpoint]:
@@ -170,24 +198,58 @@ def watch(group: str | None) -> Call[Event]:
     return Call("Watch", pb.WatchRequest(group=group or ""), _event, timeout_seconds=None)
 
 
-def require_captured(wait: Durability, group: str) -> None:
-    """Groups keep only the first promise yet; asking for more is refused, never lowered."""
-    if wait not in DURABILITIES:
-        raise ValueError(f"wait is one of {', '.join(DURABILITIES)}, not {wait!r}")
-    if wait != "captured":
-        raise UnsupportedError(
-            f"checkpoints of a group can not be made {wait} yet",
-            subject=group,
-            hint="ask for wait='captured'",
-        )
+def nodes() -> Call[list[Node]]:
+    request = pb.ListNodesRequest()
+    return Call(
+        "ListNodes", request, lambda reply: [Node(n.name, n.address, n.down) for n in reply.nodes]
+    )
+
+
+def declare_node_down(name: str, force: bool) -> Call[None]:
+    request = pb.DeclareNodeDownRequest(name=name, force=force)
+    return Call("DeclareNodeDown", request, _nothing, _OPERATION_SECONDS)
+
+
+def remove_node(name: str) -> Call[None]:
+    return Call("RemoveNode", pb.RemoveNodeRequest(name=name), _nothing)
+
+
+def waiting(result: Result, ask: Callable[[Call[GroupCheckpoint]], GroupCheckpoint]) -> Result:
+    """The result, whose checkpoints can be waited for by asking the service."""
+
+    def bind(checkpoint: GroupCheckpoint) -> GroupCheckpoint:
+        def promote(epoch: int, durability: Durability, timeout_ns: int | None) -> None:
+            while True:
+                reached = ask(wait_for(checkpoint.group, epoch, durability, timeout_ns))
+                if _has_reached(reached, durability):
+                    return
+                if timeout_ns is not None:
+                    raise _not_in_time(reached, durability)
+
+        return replace(checkpoint, _promote=promote)
+
+    if isinstance(result, GroupCheckpoint):
+        return bind(result)  # type: ignore[return-value]
+    if isinstance(result, list):
+        return [  # type: ignore[return-value]
+            bind(each) if isinstance(each, GroupCheckpoint) else each for each in result
+        ]
+    return result
+
+
+def _has_reached(checkpoint: GroupCheckpoint, durability: Durability) -> bool:
+    return DURABILITIES.index(checkpoint.durability) >= DURABILITIES.index(durability)
+
+
+def _not_in_time(checkpoint: GroupCheckpoint, durability: Durability) -> TimeoutError:
+    return TimeoutError(
+        f"checkpoint {checkpoint.name} exists, but is not {durability} yet: "
+        "the services go on working on it"
+    )
 
 
 def shown(message: pb.Checkpoint) -> GroupCheckpoint:
     """A checkpoint as the client gives it."""
-
-    def promote(epoch: int, durability: Durability, timeout_ns: int | None) -> None:
-        require_captured(durability, message.group)
-
     return GroupCheckpoint(
         name=message.name,
         epoch=message.epoch,
@@ -196,7 +258,7 @@ def shown(message: pb.Checkpoint) -> GroupCheckpoint:
         hook_ns=message.hook_ns,
         bytes_written=message.bytes_written,
         consistency="crash" if message.consistency == "crash" else "application",
-        durability="captured",
+        durability=_durability(message.durability),
         labels=dict(message.labels),
         parent=message.parent_epoch if message.HasField("parent_epoch") else None,
         pinned=message.pinned,
@@ -214,14 +276,20 @@ def shown(message: pb.Checkpoint) -> GroupCheckpoint:
                 freeze_ns=part.freeze_ns,
                 dump_ns=part.dump_ns,
                 thaw_ns=part.thaw_ns,
+                node=part.node,
+                copies=tuple(part.copies),
             )
             for part in message.members
         ),
-        _promote=promote,
         group=message.group,
+        replicas=message.replicas,
         head=message.head,
         held_ns=message.held_ns,
     )
+
+
+def _durability(told: str) -> Durability:
+    return next((known for known in DURABILITIES if known == told), "captured")
 
 
 def _restored(reply: pb.RestoreResponse) -> GroupCheckpoint:
@@ -240,6 +308,7 @@ def _admission(message: pb.AttachResponse) -> Admission:
         committed_epochs=frozenset(message.committed_epochs),
         head=shown(message.head) if message.HasField("head") else None,
         restore_pending=message.restore_pending,
+        incarnation=message.incarnation,
     )
 
 

@@ -19,13 +19,14 @@ from mmsnap.rpc.addresses import default_address, remote_target, socket_path, tl
 from mmsnap.rpc.failures import error_of
 from mmsnap.rpc.v1 import mmsnap_pb2_grpc
 from mmsnap_sdk import calls
-from mmsnap_sdk.calls import Call
+from mmsnap_sdk.calls import Call, waiting
 from mmsnap_sdk.checkpoint import Durability
 from mmsnap_sdk.service_records import (
     ArchivePiece,
     Event,
     GroupCheckpoint,
     Member,
+    Node,
     PoolUsage,
     Progress,
 )
@@ -99,6 +100,7 @@ class Client:
         timeout: timedelta | str | None = None,
         max_pause: timedelta | str | None = None,
         automatic: bool = False,
+        replicas: int = 0,
         progress: Heard | None = None,
     ) -> GroupCheckpoint:
         """Takes a checkpoint of all members at one cut; returns when it is committed.
@@ -108,6 +110,8 @@ class Client:
             timeout: for hooks and open updates, before the pause.
             max_pause: abort a cut whose pause would exceed it.
             automatic: pruning by policy may delete it; so it may when it has no name.
+            replicas: copies on other nodes; 0: as many as the service makes by itself.
+            wait: "replicated" waits for them, `timeout` long or a minute.
             progress: called with each step in which no member stands still.
 
         Raises:
@@ -115,9 +119,10 @@ class Client:
                 aborted, the members run on.
             FileExistsError: the name is taken. NotFoundError: there is no such group.
             UnsupportedError: `wait` is more than the service can promise.
+            TimeoutError: it exists, but was not replicated in time.
         """
         budgets = _ns(timeout), _ns(max_pause)
-        call = calls.checkpoint(group, name, labels, wait, *budgets, automatic)
+        call = calls.checkpoint(group, name, labels, wait, *budgets, automatic, replicas)
         return self.take(call, progress)
 
     def restore(self, group: str, name: str = "latest") -> GroupCheckpoint:
@@ -197,6 +202,24 @@ class Client:
         """Drops a member that is not attached from its group; NotFoundError, InUseError."""
         self.ask(calls.detach(group, member))
 
+    def nodes(self) -> list[Node]:
+        """The nodes of the service's cluster; none when it is alone."""
+        return self.ask(calls.nodes())
+
+    def declare_node_down(self, name: str, *, force: bool = False) -> None:
+        """Vouches that a node does not run, so that its members may be restored elsewhere.
+
+        Raises:
+            InUseError: it answers. NotFoundError.
+            AbortedError: nothing proves it. `force` says that you know: if its members still
+                ran, there would be two of each until that node is back.
+        """
+        self.ask(calls.declare_node_down(name, force))
+
+    def remove_node(self, name: str) -> None:
+        """A node that is down is gone for good: its copies do not count, others are made."""
+        self.ask(calls.remove_node(name))
+
     def usage(self) -> PoolUsage:
         """What the pool's medium has, and what each region takes of it."""
         return self.ask(calls.usage())
@@ -228,7 +251,7 @@ class Client:
             reply = getattr(self._stub, call.method)(call.request, timeout=call.timeout_seconds)
         except grpc.RpcError as failure:
             raise error_of(failure, self.address) from None
-        return call.read(reply)
+        return waiting(call.read(reply), self.ask)
 
     def take(
         self, call: Call[Progress | GroupCheckpoint], progress: Heard | None = None
@@ -247,7 +270,7 @@ class Client:
     def _read(self, replies: Any, call: Call[Result]) -> Iterator[Result]:
         try:
             for reply in replies:
-                yield call.read(reply)
+                yield waiting(call.read(reply), self.ask)
         except grpc.RpcError as failure:
             raise error_of(failure, self.address) from None
         finally:
@@ -272,11 +295,12 @@ class AsyncClient:
         timeout: timedelta | str | None = None,
         max_pause: timedelta | str | None = None,
         automatic: bool = False,
+        replicas: int = 0,
         progress: Heard | None = None,
     ) -> GroupCheckpoint:
         """See `Client.checkpoint`."""
         budgets = _ns(timeout), _ns(max_pause)
-        call = calls.checkpoint(group, name, labels, wait, *budgets, automatic)
+        call = calls.checkpoint(group, name, labels, wait, *budgets, automatic, replicas)
         hear = _Hearing(progress)
         async for step in self._stream(call):
             hear(step)
@@ -334,6 +358,18 @@ class AsyncClient:
         """See `Client.detach`."""
         await self.ask(calls.detach(group, member))
 
+    async def nodes(self) -> list[Node]:
+        """See `Client.nodes`."""
+        return await self.ask(calls.nodes())
+
+    async def declare_node_down(self, name: str, *, force: bool = False) -> None:
+        """See `Client.declare_node_down`."""
+        await self.ask(calls.declare_node_down(name, force))
+
+    async def remove_node(self, name: str) -> None:
+        """See `Client.remove_node`."""
+        await self.ask(calls.remove_node(name))
+
     async def usage(self) -> PoolUsage:
         """See `Client.usage`."""
         return await self.ask(calls.usage())
@@ -374,7 +410,12 @@ class AsyncClient:
             reply = await self._method(call.method)(call.request, timeout=call.timeout_seconds)
         except grpc.RpcError as failure:
             raise error_of(failure, self.address) from None
-        return call.read(reply)
+        return waiting(call.read(reply), self._ask_anew)
+
+    def _ask_anew(self, call: Call[Result]) -> Result:
+        """For `Checkpoint.wait`, which blocks."""
+        with Client(self.address) as client:
+            return client.ask(call)
 
     def _stream(self, call: Call[Result]) -> AsyncIterator[Result]:
         method = self._method(call.method)
@@ -383,7 +424,7 @@ class AsyncClient:
     async def _read(self, replies: Any, call: Call[Result]) -> AsyncIterator[Result]:
         try:
             async for reply in replies:
-                yield call.read(reply)
+                yield waiting(call.read(reply), self._ask_anew)
         except grpc.RpcError as failure:
             raise error_of(failure, self.address) from None
         finally:

@@ -192,7 +192,9 @@ class GroupBackend:
         while not self._closing.wait(self._pause):
             self._pause = min(2 * self._pause, _RETRY_SECONDS[1])
             resuming = replace(
-                self._application, followed_restore_epoch=self._followed_restore_epoch
+                self._application,
+                followed_restore_epoch=self._followed_restore_epoch,
+                incarnation=self._admission.incarnation,
             )
             try:
                 admission = self._client.ask(calls.attach(resuming))

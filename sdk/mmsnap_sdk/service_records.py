@@ -26,6 +26,8 @@ class GroupMemberCheckpoint(MemberCheckpoint):
         engine: "memory", or "process" for an unmodified program.
         freeze_ns, dump_ns, thaw_ns: of its pause, when it is an unmodified program: until it
             stood still, the dump, until it ran again.
+        node: where it was taken; empty where there is only one.
+        copies: the nodes that have its bytes.
     """
 
     waited_ns: int = 0
@@ -35,6 +37,8 @@ class GroupMemberCheckpoint(MemberCheckpoint):
     freeze_ns: int = 0
     dump_ns: int = 0
     thaw_ns: int = 0
+    node: str = ""
+    copies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class GroupCheckpoint(Checkpoint):
         held_ns: from the first order to stand still to the first to run on.
         awaited: after a restore, the programs that have to be started before it can happen.
         behind: after a restore, the members that did not follow, and have to attach again.
+        replicas: how many copies on other nodes it is to have.
     """
 
     group: str = ""
@@ -54,6 +59,7 @@ class GroupCheckpoint(Checkpoint):
     held_ns: int = 0
     awaited: tuple[str, ...] = ()
     behind: tuple[str, ...] = ()
+    replicas: int = 0
 
     @property
     def programs(self) -> tuple[str, ...]:
@@ -86,6 +92,20 @@ class Member:
     head_epoch: int | None
     engine: Engine = "memory"
     node: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node of several.
+
+    Attributes:
+        address: where the others reach its service.
+        down: somebody vouched that it does not run.
+    """
+
+    name: str
+    address: str
+    down: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +165,7 @@ class Application:
     Attributes:
         followed_restore_epoch: of a process that is a member and lost its connection: the
             last restore that its memory followed. None: it begins now.
+        incarnation: of such a process, what it was told when it became a member.
     """
 
     group: str
@@ -153,6 +174,7 @@ class Application:
     on_loss: OnLoss
     followed_restore_epoch: int | None = None
     engine: Engine = "memory"
+    incarnation: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +189,7 @@ class Admission:
         committed_epochs: prepared epochs that are not among them were aborted.
         head: what its region must show; None: nothing.
         restore_pending: an unmodified program is not to be started, it will be restored.
+        incarnation: rises with every move of the member to another node.
     """
 
     pool: Path
@@ -177,6 +200,7 @@ class Admission:
     committed_epochs: frozenset[int]
     head: GroupCheckpoint | None
     restore_pending: bool = False
+    incarnation: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,14 +50,16 @@ class Node:
     def log(self) -> str:
         return self._log.read_text()
 
-    def start(self) -> None:
+    def start(self, *more: str) -> None:
         """Starts the service, and returns when it answers."""
         words = [MMSNAP, "agent", "--pool", self.pool, "--node", self.name, "--tls", self.tls]
         words += ["--listen", f"127.0.0.1:{self.port}", "--roles", self.roles]
         for endpoint in self._etcd:
             words += ["--etcd", endpoint]
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(words, env=self.environment, stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                [*words, *more], env=self.environment, stdout=log, stderr=log
+            )
         await_true(
             lambda: self.mmsnap("ps").returncode == 0 or self.process.poll() is not None,
             f"{self.name} serves",
@@ -81,6 +83,7 @@ class Bank:
     def __init__(self, nodes: list[Node], size: int) -> None:
         self.nodes = nodes
         self._ports = free_ports(size)
+        self._moved: dict[int, Node] = {}
         self.members: dict[str, subprocess.Popen[bytes]] = {}
 
     def open(self) -> None:
@@ -90,7 +93,12 @@ class Bank:
         await_true(lambda: self.attached() == set(self.members), "all are attached")
 
     def node_of(self, number: int) -> Node:
-        return self.nodes[number % len(self.nodes)]
+        return self._moved.get(number, self.nodes[number % len(self.nodes)])
+
+    def move(self, number: int, node: Node) -> None:
+        """Starts a member that does not run any more on another node."""
+        self._moved[number] = node
+        self.start(number)
 
     def start(self, number: int) -> None:
         node = self.node_of(number)
@@ -104,7 +112,8 @@ class Bank:
             )
 
     def attached(self) -> set[str]:
-        told = self.nodes[0].mmsnap("ps", "bank", "-o", "json")
+        asked = next(node for node in self.nodes if node.process.poll() is None)
+        told = asked.mmsnap("ps", "bank", "-o", "json")
         rows = json.loads(told.stdout) if told.returncode == 0 else []
         return {row["member"] for row in rows if row["state"] == "attached"}
 

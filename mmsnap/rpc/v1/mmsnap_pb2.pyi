@@ -41,7 +41,7 @@ MEMBER_STATE_LOST: MemberState
 MEMBER_STATE_LEFT: MemberState
 
 class AttachRequest(_message.Message):
-    __slots__ = ("group", "member", "pid", "size_bytes", "on_loss", "resuming", "followed_restore_epoch", "engine")
+    __slots__ = ("group", "member", "pid", "size_bytes", "on_loss", "resuming", "followed_restore_epoch", "engine", "incarnation")
     GROUP_FIELD_NUMBER: _ClassVar[int]
     MEMBER_FIELD_NUMBER: _ClassVar[int]
     PID_FIELD_NUMBER: _ClassVar[int]
@@ -50,6 +50,7 @@ class AttachRequest(_message.Message):
     RESUMING_FIELD_NUMBER: _ClassVar[int]
     FOLLOWED_RESTORE_EPOCH_FIELD_NUMBER: _ClassVar[int]
     ENGINE_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
     group: str
     member: str
     pid: int
@@ -58,10 +59,11 @@ class AttachRequest(_message.Message):
     resuming: bool
     followed_restore_epoch: int
     engine: Engine
-    def __init__(self, group: _Optional[str] = ..., member: _Optional[str] = ..., pid: _Optional[int] = ..., size_bytes: _Optional[int] = ..., on_loss: _Optional[_Union[OnLoss, str]] = ..., resuming: _Optional[bool] = ..., followed_restore_epoch: _Optional[int] = ..., engine: _Optional[_Union[Engine, str]] = ...) -> None: ...
+    incarnation: int
+    def __init__(self, group: _Optional[str] = ..., member: _Optional[str] = ..., pid: _Optional[int] = ..., size_bytes: _Optional[int] = ..., on_loss: _Optional[_Union[OnLoss, str]] = ..., resuming: _Optional[bool] = ..., followed_restore_epoch: _Optional[int] = ..., engine: _Optional[_Union[Engine, str]] = ..., incarnation: _Optional[int] = ...) -> None: ...
 
 class AttachResponse(_message.Message):
-    __slots__ = ("pool", "region", "socket", "token", "head", "restore_epoch", "committed_epochs", "restore_pending")
+    __slots__ = ("pool", "region", "socket", "token", "head", "restore_epoch", "committed_epochs", "restore_pending", "incarnation")
     POOL_FIELD_NUMBER: _ClassVar[int]
     REGION_FIELD_NUMBER: _ClassVar[int]
     SOCKET_FIELD_NUMBER: _ClassVar[int]
@@ -70,6 +72,7 @@ class AttachResponse(_message.Message):
     RESTORE_EPOCH_FIELD_NUMBER: _ClassVar[int]
     COMMITTED_EPOCHS_FIELD_NUMBER: _ClassVar[int]
     RESTORE_PENDING_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
     pool: str
     region: str
     socket: str
@@ -78,7 +81,8 @@ class AttachResponse(_message.Message):
     restore_epoch: int
     committed_epochs: _containers.RepeatedScalarFieldContainer[int]
     restore_pending: bool
-    def __init__(self, pool: _Optional[str] = ..., region: _Optional[str] = ..., socket: _Optional[str] = ..., token: _Optional[int] = ..., head: _Optional[_Union[Checkpoint, _Mapping]] = ..., restore_epoch: _Optional[int] = ..., committed_epochs: _Optional[_Iterable[int]] = ..., restore_pending: _Optional[bool] = ...) -> None: ...
+    incarnation: int
+    def __init__(self, pool: _Optional[str] = ..., region: _Optional[str] = ..., socket: _Optional[str] = ..., token: _Optional[int] = ..., head: _Optional[_Union[Checkpoint, _Mapping]] = ..., restore_epoch: _Optional[int] = ..., committed_epochs: _Optional[_Iterable[int]] = ..., restore_pending: _Optional[bool] = ..., incarnation: _Optional[int] = ...) -> None: ...
 
 class DetachRequest(_message.Message):
     __slots__ = ("group", "member")
@@ -93,7 +97,7 @@ class DetachResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class CheckpointRequest(_message.Message):
-    __slots__ = ("group", "name", "labels", "max_pause_ns", "timeout_ns", "automatic")
+    __slots__ = ("group", "name", "labels", "max_pause_ns", "timeout_ns", "automatic", "replicas", "wait")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -107,13 +111,17 @@ class CheckpointRequest(_message.Message):
     MAX_PAUSE_NS_FIELD_NUMBER: _ClassVar[int]
     TIMEOUT_NS_FIELD_NUMBER: _ClassVar[int]
     AUTOMATIC_FIELD_NUMBER: _ClassVar[int]
+    REPLICAS_FIELD_NUMBER: _ClassVar[int]
+    WAIT_FIELD_NUMBER: _ClassVar[int]
     group: str
     name: str
     labels: _containers.ScalarMap[str, str]
     max_pause_ns: int
     timeout_ns: int
     automatic: bool
-    def __init__(self, group: _Optional[str] = ..., name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., max_pause_ns: _Optional[int] = ..., timeout_ns: _Optional[int] = ..., automatic: _Optional[bool] = ...) -> None: ...
+    replicas: int
+    wait: str
+    def __init__(self, group: _Optional[str] = ..., name: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., max_pause_ns: _Optional[int] = ..., timeout_ns: _Optional[int] = ..., automatic: _Optional[bool] = ..., replicas: _Optional[int] = ..., wait: _Optional[str] = ...) -> None: ...
 
 class CheckpointResponse(_message.Message):
     __slots__ = ("progress", "checkpoint")
@@ -152,7 +160,7 @@ class RestoreResponse(_message.Message):
     def __init__(self, checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., behind: _Optional[_Iterable[str]] = ..., awaited: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Checkpoint(_message.Message):
-    __slots__ = ("group", "epoch", "name", "parent_epoch", "created_ns", "pause_ns", "held_ns", "hook_ns", "bytes_written", "consistency", "durability", "automatic", "pinned", "head", "labels", "members")
+    __slots__ = ("group", "epoch", "name", "parent_epoch", "created_ns", "pause_ns", "held_ns", "hook_ns", "bytes_written", "consistency", "durability", "automatic", "pinned", "head", "labels", "members", "replicas")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -176,6 +184,7 @@ class Checkpoint(_message.Message):
     HEAD_FIELD_NUMBER: _ClassVar[int]
     LABELS_FIELD_NUMBER: _ClassVar[int]
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    REPLICAS_FIELD_NUMBER: _ClassVar[int]
     group: str
     epoch: int
     name: str
@@ -192,10 +201,11 @@ class Checkpoint(_message.Message):
     head: bool
     labels: _containers.ScalarMap[str, str]
     members: _containers.RepeatedCompositeFieldContainer[MemberCheckpoint]
-    def __init__(self, group: _Optional[str] = ..., epoch: _Optional[int] = ..., name: _Optional[str] = ..., parent_epoch: _Optional[int] = ..., created_ns: _Optional[int] = ..., pause_ns: _Optional[int] = ..., held_ns: _Optional[int] = ..., hook_ns: _Optional[int] = ..., bytes_written: _Optional[int] = ..., consistency: _Optional[str] = ..., durability: _Optional[str] = ..., automatic: _Optional[bool] = ..., pinned: _Optional[bool] = ..., head: _Optional[bool] = ..., labels: _Optional[_Mapping[str, str]] = ..., members: _Optional[_Iterable[_Union[MemberCheckpoint, _Mapping]]] = ...) -> None: ...
+    replicas: int
+    def __init__(self, group: _Optional[str] = ..., epoch: _Optional[int] = ..., name: _Optional[str] = ..., parent_epoch: _Optional[int] = ..., created_ns: _Optional[int] = ..., pause_ns: _Optional[int] = ..., held_ns: _Optional[int] = ..., hook_ns: _Optional[int] = ..., bytes_written: _Optional[int] = ..., consistency: _Optional[str] = ..., durability: _Optional[str] = ..., automatic: _Optional[bool] = ..., pinned: _Optional[bool] = ..., head: _Optional[bool] = ..., labels: _Optional[_Mapping[str, str]] = ..., members: _Optional[_Iterable[_Union[MemberCheckpoint, _Mapping]]] = ..., replicas: _Optional[int] = ...) -> None: ...
 
 class MemberCheckpoint(_message.Message):
-    __slots__ = ("member", "pause_ns", "waited_ns", "hook_ns", "skew_ns", "bytes_written", "crash_only", "engine", "freeze_ns", "dump_ns", "thaw_ns")
+    __slots__ = ("member", "pause_ns", "waited_ns", "hook_ns", "skew_ns", "bytes_written", "crash_only", "engine", "freeze_ns", "dump_ns", "thaw_ns", "node", "copies")
     MEMBER_FIELD_NUMBER: _ClassVar[int]
     PAUSE_NS_FIELD_NUMBER: _ClassVar[int]
     WAITED_NS_FIELD_NUMBER: _ClassVar[int]
@@ -207,6 +217,8 @@ class MemberCheckpoint(_message.Message):
     FREEZE_NS_FIELD_NUMBER: _ClassVar[int]
     DUMP_NS_FIELD_NUMBER: _ClassVar[int]
     THAW_NS_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    COPIES_FIELD_NUMBER: _ClassVar[int]
     member: str
     pause_ns: int
     waited_ns: int
@@ -218,7 +230,27 @@ class MemberCheckpoint(_message.Message):
     freeze_ns: int
     dump_ns: int
     thaw_ns: int
-    def __init__(self, member: _Optional[str] = ..., pause_ns: _Optional[int] = ..., waited_ns: _Optional[int] = ..., hook_ns: _Optional[int] = ..., skew_ns: _Optional[int] = ..., bytes_written: _Optional[int] = ..., crash_only: _Optional[bool] = ..., engine: _Optional[_Union[Engine, str]] = ..., freeze_ns: _Optional[int] = ..., dump_ns: _Optional[int] = ..., thaw_ns: _Optional[int] = ...) -> None: ...
+    node: str
+    copies: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, member: _Optional[str] = ..., pause_ns: _Optional[int] = ..., waited_ns: _Optional[int] = ..., hook_ns: _Optional[int] = ..., skew_ns: _Optional[int] = ..., bytes_written: _Optional[int] = ..., crash_only: _Optional[bool] = ..., engine: _Optional[_Union[Engine, str]] = ..., freeze_ns: _Optional[int] = ..., dump_ns: _Optional[int] = ..., thaw_ns: _Optional[int] = ..., node: _Optional[str] = ..., copies: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class WaitCheckpointRequest(_message.Message):
+    __slots__ = ("group", "checkpoint", "durability", "timeout_ns")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    DURABILITY_FIELD_NUMBER: _ClassVar[int]
+    TIMEOUT_NS_FIELD_NUMBER: _ClassVar[int]
+    group: str
+    checkpoint: str
+    durability: str
+    timeout_ns: int
+    def __init__(self, group: _Optional[str] = ..., checkpoint: _Optional[str] = ..., durability: _Optional[str] = ..., timeout_ns: _Optional[int] = ...) -> None: ...
+
+class WaitCheckpointResponse(_message.Message):
+    __slots__ = ("checkpoint",)
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    checkpoint: Checkpoint
+    def __init__(self, checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ...) -> None: ...
 
 class ListCheckpointsRequest(_message.Message):
     __slots__ = ("group",)
@@ -369,6 +401,48 @@ class Member(_message.Message):
     engine: Engine
     node: str
     def __init__(self, group: _Optional[str] = ..., member: _Optional[str] = ..., region: _Optional[str] = ..., state: _Optional[_Union[MemberState, str]] = ..., on_loss: _Optional[_Union[OnLoss, str]] = ..., pid: _Optional[int] = ..., size_bytes: _Optional[int] = ..., head_epoch: _Optional[int] = ..., engine: _Optional[_Union[Engine, str]] = ..., node: _Optional[str] = ...) -> None: ...
+
+class ListNodesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListNodesResponse(_message.Message):
+    __slots__ = ("nodes",)
+    NODES_FIELD_NUMBER: _ClassVar[int]
+    nodes: _containers.RepeatedCompositeFieldContainer[Node]
+    def __init__(self, nodes: _Optional[_Iterable[_Union[Node, _Mapping]]] = ...) -> None: ...
+
+class Node(_message.Message):
+    __slots__ = ("name", "address", "down")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    DOWN_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    address: str
+    down: bool
+    def __init__(self, name: _Optional[str] = ..., address: _Optional[str] = ..., down: _Optional[bool] = ...) -> None: ...
+
+class DeclareNodeDownRequest(_message.Message):
+    __slots__ = ("name", "force")
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    FORCE_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    force: bool
+    def __init__(self, name: _Optional[str] = ..., force: _Optional[bool] = ...) -> None: ...
+
+class DeclareNodeDownResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class RemoveNodeRequest(_message.Message):
+    __slots__ = ("name",)
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    name: str
+    def __init__(self, name: _Optional[str] = ...) -> None: ...
+
+class RemoveNodeResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class GetUsageRequest(_message.Message):
     __slots__ = ()

@@ -54,6 +54,11 @@ class AgentStub:
                 request_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.RestoreRequest.SerializeToString,
                 response_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.RestoreResponse.FromString,
                 _registered_method=True)
+        self.WaitCheckpoint = channel.unary_unary(
+                '/mmsnap.v1.Agent/WaitCheckpoint',
+                request_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.WaitCheckpointRequest.SerializeToString,
+                response_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.WaitCheckpointResponse.FromString,
+                _registered_method=True)
         self.ListCheckpoints = channel.unary_unary(
                 '/mmsnap.v1.Agent/ListCheckpoints',
                 request_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ListCheckpointsRequest.SerializeToString,
@@ -99,6 +104,21 @@ class AgentStub:
                 request_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ListMembersRequest.SerializeToString,
                 response_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ListMembersResponse.FromString,
                 _registered_method=True)
+        self.ListNodes = channel.unary_unary(
+                '/mmsnap.v1.Agent/ListNodes',
+                request_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ListNodesRequest.SerializeToString,
+                response_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ListNodesResponse.FromString,
+                _registered_method=True)
+        self.DeclareNodeDown = channel.unary_unary(
+                '/mmsnap.v1.Agent/DeclareNodeDown',
+                request_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.DeclareNodeDownRequest.SerializeToString,
+                response_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.DeclareNodeDownResponse.FromString,
+                _registered_method=True)
+        self.RemoveNode = channel.unary_unary(
+                '/mmsnap.v1.Agent/RemoveNode',
+                request_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.RemoveNodeRequest.SerializeToString,
+                response_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.RemoveNodeResponse.FromString,
+                _registered_method=True)
         self.GetUsage = channel.unary_unary(
                 '/mmsnap.v1.Agent/GetUsage',
                 request_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.GetUsageRequest.SerializeToString,
@@ -137,6 +157,13 @@ class AgentServicer:
 
     def Restore(self, request, context):
         """Brings all members of a group back to one of its checkpoints.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WaitCheckpoint(self, request, context):
+        """Returns when a checkpoint has reached a durability, or the time is over.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -200,6 +227,26 @@ class AgentServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListNodes(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeclareNodeDown(self, request, context):
+        """Vouches that a node does not run: its members are lost, and may be restored elsewhere.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveNode(self, request, context):
+        """A node is gone for good: what it had does not count any more, and is copied anew.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetUsage(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -235,6 +282,11 @@ def add_AgentServicer_to_server(servicer, server):
                     servicer.Restore,
                     request_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.RestoreRequest.FromString,
                     response_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.RestoreResponse.SerializeToString,
+            ),
+            'WaitCheckpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.WaitCheckpoint,
+                    request_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.WaitCheckpointRequest.FromString,
+                    response_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.WaitCheckpointResponse.SerializeToString,
             ),
             'ListCheckpoints': grpc.unary_unary_rpc_method_handler(
                     servicer.ListCheckpoints,
@@ -280,6 +332,21 @@ def add_AgentServicer_to_server(servicer, server):
                     servicer.ListMembers,
                     request_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ListMembersRequest.FromString,
                     response_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ListMembersResponse.SerializeToString,
+            ),
+            'ListNodes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListNodes,
+                    request_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ListNodesRequest.FromString,
+                    response_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ListNodesResponse.SerializeToString,
+            ),
+            'DeclareNodeDown': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeclareNodeDown,
+                    request_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.DeclareNodeDownRequest.FromString,
+                    response_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.DeclareNodeDownResponse.SerializeToString,
+            ),
+            'RemoveNode': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveNode,
+                    request_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.RemoveNodeRequest.FromString,
+                    response_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.RemoveNodeResponse.SerializeToString,
             ),
             'GetUsage': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUsage,
@@ -400,6 +467,33 @@ class Agent:
             '/mmsnap.v1.Agent/Restore',
             mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.RestoreRequest.SerializeToString,
             mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.RestoreResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WaitCheckpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mmsnap.v1.Agent/WaitCheckpoint',
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.WaitCheckpointRequest.SerializeToString,
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.WaitCheckpointResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -643,6 +737,87 @@ class Agent:
             '/mmsnap.v1.Agent/ListMembers',
             mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ListMembersRequest.SerializeToString,
             mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ListMembersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListNodes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mmsnap.v1.Agent/ListNodes',
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ListNodesRequest.SerializeToString,
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ListNodesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeclareNodeDown(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mmsnap.v1.Agent/DeclareNodeDown',
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.DeclareNodeDownRequest.SerializeToString,
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.DeclareNodeDownResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveNode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mmsnap.v1.Agent/RemoveNode',
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.RemoveNodeRequest.SerializeToString,
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.RemoveNodeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -49,14 +49,16 @@ class EnlistedSeats(_message.Message):
     def __init__(self, seats: _Optional[_Iterable[_Union[EnlistedSeat, _Mapping]]] = ...) -> None: ...
 
 class EnlistedSeat(_message.Message):
-    __slots__ = ("member", "token", "engine")
+    __slots__ = ("member", "token", "engine", "incarnation")
     MEMBER_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     ENGINE_FIELD_NUMBER: _ClassVar[int]
+    INCARNATION_FIELD_NUMBER: _ClassVar[int]
     member: str
     token: int
     engine: int
-    def __init__(self, member: _Optional[str] = ..., token: _Optional[int] = ..., engine: _Optional[int] = ...) -> None: ...
+    incarnation: int
+    def __init__(self, member: _Optional[str] = ..., token: _Optional[int] = ..., engine: _Optional[int] = ..., incarnation: _Optional[int] = ...) -> None: ...
 
 class MemberPacket(_message.Message):
     __slots__ = ("token", "data")
@@ -79,3 +81,113 @@ class HangUp(_message.Message):
     token: int
     reason: str
     def __init__(self, token: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class PartName(_message.Message):
+    __slots__ = ("group", "member", "engine", "epoch")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    group: str
+    member: str
+    engine: int
+    epoch: int
+    def __init__(self, group: _Optional[str] = ..., member: _Optional[str] = ..., engine: _Optional[int] = ..., epoch: _Optional[int] = ...) -> None: ...
+
+class FetchRequest(_message.Message):
+    __slots__ = ("part", "have")
+    PART_FIELD_NUMBER: _ClassVar[int]
+    HAVE_FIELD_NUMBER: _ClassVar[int]
+    part: PartName
+    have: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, part: _Optional[_Union[PartName, _Mapping]] = ..., have: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class Piece(_message.Message):
+    __slots__ = ("region", "pages", "program", "files", "end")
+    REGION_FIELD_NUMBER: _ClassVar[int]
+    PAGES_FIELD_NUMBER: _ClassVar[int]
+    PROGRAM_FIELD_NUMBER: _ClassVar[int]
+    FILES_FIELD_NUMBER: _ClassVar[int]
+    END_FIELD_NUMBER: _ClassVar[int]
+    region: RegionHead
+    pages: Pages
+    program: ProgramHead
+    files: bytes
+    end: PieceEnd
+    def __init__(self, region: _Optional[_Union[RegionHead, _Mapping]] = ..., pages: _Optional[_Union[Pages, _Mapping]] = ..., program: _Optional[_Union[ProgramHead, _Mapping]] = ..., files: _Optional[bytes] = ..., end: _Optional[_Union[PieceEnd, _Mapping]] = ...) -> None: ...
+
+class RegionHead(_message.Message):
+    __slots__ = ("epoch", "base_epoch", "size_max_bytes", "extent_bytes", "name", "parent_epoch", "created_ns", "pause_ns", "automatic", "pinned", "crash_only", "meta")
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    BASE_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    SIZE_MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
+    EXTENT_BYTES_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    PARENT_EPOCH_FIELD_NUMBER: _ClassVar[int]
+    CREATED_NS_FIELD_NUMBER: _ClassVar[int]
+    PAUSE_NS_FIELD_NUMBER: _ClassVar[int]
+    AUTOMATIC_FIELD_NUMBER: _ClassVar[int]
+    PINNED_FIELD_NUMBER: _ClassVar[int]
+    CRASH_ONLY_FIELD_NUMBER: _ClassVar[int]
+    META_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    base_epoch: int
+    size_max_bytes: int
+    extent_bytes: int
+    name: str
+    parent_epoch: int
+    created_ns: int
+    pause_ns: int
+    automatic: bool
+    pinned: bool
+    crash_only: bool
+    meta: str
+    def __init__(self, epoch: _Optional[int] = ..., base_epoch: _Optional[int] = ..., size_max_bytes: _Optional[int] = ..., extent_bytes: _Optional[int] = ..., name: _Optional[str] = ..., parent_epoch: _Optional[int] = ..., created_ns: _Optional[int] = ..., pause_ns: _Optional[int] = ..., automatic: _Optional[bool] = ..., pinned: _Optional[bool] = ..., crash_only: _Optional[bool] = ..., meta: _Optional[str] = ...) -> None: ...
+
+class Pages(_message.Message):
+    __slots__ = ("numbers", "data", "crc")
+    NUMBERS_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    CRC_FIELD_NUMBER: _ClassVar[int]
+    numbers: bytes
+    data: bytes
+    crc: int
+    def __init__(self, numbers: _Optional[bytes] = ..., data: _Optional[bytes] = ..., crc: _Optional[int] = ...) -> None: ...
+
+class ProgramHead(_message.Message):
+    __slots__ = ("epoch",)
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    def __init__(self, epoch: _Optional[int] = ...) -> None: ...
+
+class PieceEnd(_message.Message):
+    __slots__ = ("count", "crc")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    CRC_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    crc: int
+    def __init__(self, count: _Optional[int] = ..., crc: _Optional[int] = ...) -> None: ...
+
+class KeepRequest(_message.Message):
+    __slots__ = ("part", "source")
+    PART_FIELD_NUMBER: _ClassVar[int]
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    part: PartName
+    source: str
+    def __init__(self, part: _Optional[_Union[PartName, _Mapping]] = ..., source: _Optional[str] = ...) -> None: ...
+
+class KeepReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ReleaseRequest(_message.Message):
+    __slots__ = ("group", "member")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    MEMBER_FIELD_NUMBER: _ClassVar[int]
+    group: str
+    member: str
+    def __init__(self, group: _Optional[str] = ..., member: _Optional[str] = ...) -> None: ...
+
+class ReleaseReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

@@ -39,6 +39,21 @@ class PeerStub:
                 request_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.EnlistRequest.SerializeToString,
                 response_deserializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.EnlistReply.FromString,
                 _registered_method=True)
+        self.Fetch = channel.unary_stream(
+                '/mmsnap.v1.Peer/Fetch',
+                request_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.FetchRequest.SerializeToString,
+                response_deserializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.Piece.FromString,
+                _registered_method=True)
+        self.Keep = channel.unary_unary(
+                '/mmsnap.v1.Peer/Keep',
+                request_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.KeepRequest.SerializeToString,
+                response_deserializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.KeepReply.FromString,
+                _registered_method=True)
+        self.Release = channel.unary_unary(
+                '/mmsnap.v1.Peer/Release',
+                request_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ReleaseRequest.SerializeToString,
+                response_deserializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ReleaseReply.FromString,
+                _registered_method=True)
 
 
 class PeerServicer:
@@ -50,6 +65,27 @@ class PeerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Fetch(self, request, context):
+        """A member's part of a checkpoint, as what differs from one that the caller has.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Keep(self, request, context):
+        """The node is to keep a copy of a part; it fetches it, and answers when it is whole.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Release(self, request, context):
+        """A member is to run on the caller's node; refused while it is attached here.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PeerServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -57,6 +93,21 @@ def add_PeerServicer_to_server(servicer, server):
                     servicer.Enlist,
                     request_deserializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.EnlistRequest.FromString,
                     response_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.EnlistReply.SerializeToString,
+            ),
+            'Fetch': grpc.unary_stream_rpc_method_handler(
+                    servicer.Fetch,
+                    request_deserializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.FetchRequest.FromString,
+                    response_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.Piece.SerializeToString,
+            ),
+            'Keep': grpc.unary_unary_rpc_method_handler(
+                    servicer.Keep,
+                    request_deserializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.KeepRequest.FromString,
+                    response_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.KeepReply.SerializeToString,
+            ),
+            'Release': grpc.unary_unary_rpc_method_handler(
+                    servicer.Release,
+                    request_deserializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ReleaseRequest.FromString,
+                    response_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ReleaseReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -86,6 +137,87 @@ class Peer:
             '/mmsnap.v1.Peer/Enlist',
             mmsnap_dot_rpc_dot_v1_dot_peer__pb2.EnlistRequest.SerializeToString,
             mmsnap_dot_rpc_dot_v1_dot_peer__pb2.EnlistReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Fetch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/mmsnap.v1.Peer/Fetch',
+            mmsnap_dot_rpc_dot_v1_dot_peer__pb2.FetchRequest.SerializeToString,
+            mmsnap_dot_rpc_dot_v1_dot_peer__pb2.Piece.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Keep(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mmsnap.v1.Peer/Keep',
+            mmsnap_dot_rpc_dot_v1_dot_peer__pb2.KeepRequest.SerializeToString,
+            mmsnap_dot_rpc_dot_v1_dot_peer__pb2.KeepReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Release(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mmsnap.v1.Peer/Release',
+            mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ReleaseRequest.SerializeToString,
+            mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ReleaseReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,300 @@
+"""Copies of checkpoints on other nodes: made after the commit, fetched where a member is to run.
+
+Whoever has a part that is on too few nodes asks others to keep it; they fetch it themselves, so
+that bytes go one way only, and a node with a full pool says so. What is missing is worked out anew
+each time from the catalog: a service that was killed in the middle goes on where it was. It
+decides neither what exists nor where members run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from mmsnap.catalog import Copies, EngineKind, GroupCheckpoint, NodeRecord, durability
+from mmsnap.catalog.durability import holding
+from mmsnap.errors import CorruptionError, MmsnapError, NotFoundError
+from mmsnap.memory import crc32c
+from mmsnap.node import regions
+from mmsnap.node.ledger import Ledger
+from mmsnap.node.mesh import Mesh
+from mmsnap.process.parts import delete_part
+from mmsnap.store import PartName, Unpacking, epochs_here
+
+log = logging.getLogger(__name__)
+
+_LOOK_SECONDS: Final = 5.0
+_WAIT_SECONDS: Final = 0.02
+# A node that could not keep something is not asked again for so long.
+_REST_SECONDS: Final = 10.0
+_MEMBERS_AT_ONCE: Final = 4
+
+Missing = dict[tuple[str, str], list[tuple[PartName, list[str], int]]]
+
+
+class Replicas:
+    """Of one event loop. `ledger` is its own: what it asks must not keep an operation waiting."""
+
+    def __init__(self, pool: Path, mesh: Mesh, ledger: Ledger) -> None:
+        self._pool = pool
+        self._mesh = mesh
+        self._ledger = ledger
+        self._locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._wanted = asyncio.Event()
+        self._resting: dict[str, float] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Gives up what this pool lost with its machine, and begins to look after the rest."""
+        await self._report_losses()
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        self._ledger.close()
+
+    def wake(self) -> None:
+        """There may be something to copy."""
+        self._wanted.set()
+
+    async def await_durability(
+        self, group: str, epoch: int, wanted: str, timeout_seconds: float
+    ) -> None:
+        """Returns when a checkpoint is that durable, or when the time is over."""
+        catalog = self._ledger.catalog
+        async with asyncio.timeout(timeout_seconds):
+            while True:
+                checkpoint = await self._ledger.ask(catalog.find, group, f"@{epoch}")
+                copies = await self._ledger.ask(catalog.copies_of, group, epoch)
+                nodes = await self._ledger.ask(catalog.nodes)
+                if durability(checkpoint, copies, nodes) == wanted:
+                    return
+                await asyncio.sleep(_WAIT_SECONDS)
+
+    # ---- fetching ----
+
+    async def fetch(self, part: PartName, source: str) -> None:
+        """Gets a part from a node that has it, unless it is here already; then it counts.
+
+        Raises:
+            NotFoundError: the node has it no more. PoolFullError, CorruptionError;
+            AgentUnavailableError when the node went away.
+        """
+        async with self._locks[part.group, part.member]:
+            have = await asyncio.to_thread(
+                epochs_here, self._pool, part.group, part.member, part.engine
+            )
+            committed = set(
+                await self._ledger.ask(self._ledger.catalog.committed_epochs, part.group)
+            )
+            await asyncio.to_thread(self._drop_unknown, part, set(have) - committed, committed)
+            if part.epoch not in have:
+                await self._receive(part, source, committed & set(have), committed)
+            await self._ledger.ask(
+                self._ledger.catalog.put_copy, part.group, part.epoch, part.member, self._mesh.name
+            )
+        log.debug("fetched %s from %s", part, source)
+
+    async def bring_home(self, group: str, member: str, engine: EngineKind) -> None:
+        """Gets what this pool lacks of a member that is to run here: the head, and all before it.
+
+        NotFoundError when the head's part can not be had anywhere.
+        """
+        catalog = self._ledger.catalog
+        nodes = await self._ledger.ask(catalog.nodes)
+        copies = {each.epoch: each for each in await self._ledger.ask(catalog.copies, group)}
+        head_epoch = (await self._ledger.ask(catalog.group, group)).head_epoch
+        here = await asyncio.to_thread(epochs_here, self._pool, group, member, engine)
+        for checkpoint in await self._ledger.ask(catalog.checkpoints, group):
+            is_part = any(figures.member == member for figures in checkpoint.members)
+            if not is_part or checkpoint.epoch in here:
+                continue
+            part = PartName(group, member, engine, checkpoint.epoch)
+            names = copies[checkpoint.epoch].nodes.get(member, ())
+            try:
+                await self._fetch_from_any(part, names, nodes)
+            except MmsnapError as error:
+                if checkpoint.epoch == head_epoch:
+                    raise
+                log.warning("%s can not be had: %s", part, error)
+
+    async def require_parts(
+        self, checkpoint: GroupCheckpoint, seats: Mapping[str, tuple[str, EngineKind]]
+    ) -> None:
+        """Before a restore: every member can have its part, where it is.
+
+        Programs get theirs if they lack it; a region is its member's own while that runs.
+
+        Args:
+            seats: node and engine of those that are attached, by member.
+
+        Raises:
+            NotFoundError: some can not have it, and nothing was changed.
+        """
+        catalog = self._ledger.catalog
+        copies = await self._ledger.ask(catalog.copies_of, checkpoint.group, checkpoint.epoch)
+        nodes = await self._ledger.ask(catalog.nodes)
+        for figures in checkpoint.members:
+            known = copies.nodes.get(figures.member, ()) if copies is not None else ()
+            holders = holding(known, nodes)
+            node, engine = seats.get(figures.member, ("", figures.engine))
+            part = PartName(checkpoint.group, figures.member, engine, checkpoint.epoch)
+            if not holders or (node and node not in holders and engine is EngineKind.MEMORY):
+                raise _lost(part, tuple(known))
+            if node and node not in holders:
+                await self._mesh.keep(node, part, holders[0])
+
+    async def _fetch_from_any(
+        self, part: PartName, names: tuple[str, ...], nodes: Mapping[str, NodeRecord]
+    ) -> None:
+        failure: MmsnapError = _lost(part, names)
+        for node in holding(names, nodes):
+            if node == self._mesh.name:
+                continue
+            try:
+                await self.fetch(part, node)
+                return
+            except MmsnapError as error:
+                log.warning("%s could not be fetched from %s: %s", part, node, error)
+                failure = error
+        raise failure
+
+    async def _receive(
+        self, part: PartName, source: str, have: set[int], committed: set[int]
+    ) -> None:
+        unpacking = Unpacking(self._pool, part, committed.__contains__)
+        try:
+            async for piece in self._mesh.fetch(source, part, have):
+                await asyncio.to_thread(unpacking.take, piece)
+        finally:
+            await asyncio.to_thread(unpacking.close)
+        if not unpacking.is_whole:
+            raise CorruptionError(f"{part} did not arrive whole from {source}")
+
+    def _drop_unknown(self, part: PartName, epochs: set[int], committed: set[int]) -> None:
+        """What the catalog forgot while this node was not told; its names may be used again."""
+        for epoch in sorted(epochs):
+            if part.engine is EngineKind.PROCESS:
+                delete_part(part.program(self._pool).folder.parent, epoch)
+            else:
+                regions.delete_checkpoint(self._pool, part.region, epoch, committed.__contains__)
+
+    # ---- making copies ----
+
+    async def _run(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._wanted.wait(), _LOOK_SECONDS)
+            self._wanted.clear()
+            try:
+                await self._make_copies()
+            except MmsnapError as error:
+                log.warning("copies of checkpoints: %s", error)
+
+    async def _make_copies(self) -> None:
+        catalog = self._ledger.catalog
+        checkpoints = await self._ledger.ask(catalog.checkpoints)
+        if not any(checkpoint.replicas for checkpoint in checkpoints):
+            return
+        nodes = await self._ledger.ask(catalog.nodes)
+        copies = {(each.group, each.epoch): each for each in await self._ledger.ask(catalog.copies)}
+        limit = asyncio.Semaphore(_MEMBERS_AT_ONCE)
+
+        async def of_member(parts: list[tuple[PartName, list[str], int]]) -> None:
+            async with limit:
+                for part, holders, wanted in parts:
+                    await self._spread(part, holders, wanted, nodes)
+
+        missing = self._missing(checkpoints, copies, nodes)
+        await asyncio.gather(*(of_member(parts) for parts in missing.values()))
+
+    def _missing(
+        self,
+        checkpoints: list[GroupCheckpoint],
+        copies: Mapping[tuple[str, int], Copies],
+        nodes: Mapping[str, NodeRecord],
+    ) -> Missing:
+        """What this node has to see to: it is where the part was made, or the first that has it."""
+        missing: Missing = defaultdict(list)
+        for checkpoint in checkpoints:
+            known = copies.get((checkpoint.group, checkpoint.epoch))
+            if not checkpoint.replicas or known is None:
+                continue
+            for figures in checkpoint.members:
+                holders = holding(known.nodes.get(figures.member, ()), nodes)
+                first = figures.node if figures.node in holders else min(holders, default="")
+                if first == self._mesh.name and len(holders) <= checkpoint.replicas:
+                    part = PartName(
+                        checkpoint.group, figures.member, figures.engine, checkpoint.epoch
+                    )
+                    wanted = checkpoint.replicas + 1 - len(holders)
+                    missing[checkpoint.group, figures.member].append((part, holders, wanted))
+        return missing
+
+    async def _spread(
+        self, part: PartName, holders: list[str], wanted: int, nodes: Mapping[str, NodeRecord]
+    ) -> None:
+        now = asyncio.get_running_loop().time()
+        free = [n for n in nodes.values() if not n.down and n.name not in holders]
+        for node in sorted(free, key=lambda node: _rank(part, node.name)):
+            if not wanted:
+                return
+            if self._resting.get(node.name, 0.0) > now:
+                continue
+            try:
+                await self._mesh.keep(node.name, part, self._mesh.name)
+                wanted -= 1
+            except NotFoundError:
+                return  # it was deleted meanwhile
+            except MmsnapError as error:
+                log.warning("node %s keeps no copy of %s: %s", node.name, part, error)
+                self._resting[node.name] = now + _REST_SECONDS
+
+    async def _report_losses(self) -> None:
+        """A pool in memory is empty after its machine was started anew; others may have copies."""
+        catalog, mine = self._ledger.catalog, self._mesh.name
+        engines = {
+            (checkpoint.group, checkpoint.epoch, figures.member): figures.engine
+            for checkpoint in await self._ledger.ask(catalog.checkpoints)
+            for figures in checkpoint.members
+        }
+        here: dict[tuple[str, str], set[int]] = {}
+        for known in await self._ledger.ask(catalog.copies):
+            for member, holders in known.nodes.items():
+                engine = engines.get((known.group, known.epoch, member))
+                if mine not in holders or engine is None:
+                    continue
+                whose = (known.group, member)
+                if whose not in here:
+                    found = await asyncio.to_thread(epochs_here, self._pool, *whose, engine)
+                    here[whose] = set(found)
+                # One above all that is here may be sealed, and its member not told yet.
+                newest = max(here[whose], default=known.epoch + 1)
+                if known.epoch not in here[whose] and known.epoch < newest:
+                    log.warning("@%d of %s.%s is lost here", known.epoch, *whose)
+                    await self._ledger.ask(
+                        catalog.drop_copy, known.group, known.epoch, member, mine
+                    )
+
+
+def _rank(part: PartName, node: str) -> int:
+    """Each member prefers other nodes, always the same (rendezvous hashing)."""
+    return crc32c(f"{part.group}/{part.member}/{node}".encode())
+
+
+def _lost(part: PartName, names: tuple[str, ...]) -> NotFoundError:
+    where = f"it is on {', '.join(names)} only" if names else "no node has it any more"
+    return NotFoundError(
+        f"{part} can not be had: {where}",
+        subject=f"@{part.epoch}",
+        hint="bring that node back, or restore the group to a checkpoint with replicas "
+        "(mmsnap checkpoint list shows what is replicated)",
+    )

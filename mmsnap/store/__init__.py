@@ -1,0 +1,13 @@
+"""Where the bytes of checkpoints are: in this pool, and on their way from and to another one.
+
+A part is what one member has of one checkpoint. It is packed into pieces, which a peer's service
+carries and unpacks; what both sides have already is left out. Who is to have what, and what exists
+at all, is decided above: by the catalog and the node service.
+"""
+
+from mmsnap.store.packing import pack
+from mmsnap.store.part_name import PartName
+from mmsnap.store.presence import epochs_here
+from mmsnap.store.unpacking import Unpacking
+
+__all__ = ["PartName", "Unpacking", "epochs_here", "pack"]

@@ -1,0 +1,30 @@
+"""Which checkpoints of a member a pool has the bytes of, whatever the catalog says of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmsnap.catalog import EngineKind
+from mmsnap.errors import CorruptionError, NotFoundError
+from mmsnap.memory import Region
+from mmsnap.process.manifest import Part, member_folder
+
+
+def epochs_here(pool: Path, group: str, member: str, engine: EngineKind) -> list[int]:
+    """Ascending. A region whose journal can not be read has none. Blocks."""
+    if engine is EngineKind.PROCESS:
+        return _epochs_of_program(member_folder(pool, group, member))
+    try:
+        region = Region.open(pool, f"{group}.{member}", mode="r")
+    except (NotFoundError, CorruptionError):
+        return []
+    try:
+        return [record.epoch for record in region.checkpoints()]
+    finally:
+        region.close()
+
+
+def _epochs_of_program(folder: Path) -> list[int]:
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
+    epochs = sorted(int(name) for name in names if name.isdecimal())
+    return [epoch for epoch in epochs if Part(folder, epoch).exists]
