@@ -40,7 +40,8 @@ _OPTIONS: Final = (
     ("grpc.max_receive_message_length", 64 << 20),
     # A service that was restarted is found again at once, not after minutes of backing off.
     ("grpc.initial_reconnect_backoff_ms", 50),
-    ("grpc.min_reconnect_backoff_ms", 50),
+    # This is how long an attempt may take: a busy machine is no reason to give up.
+    ("grpc.min_reconnect_backoff_ms", 5_000),
     ("grpc.max_reconnect_backoff_ms", 500),
 )
 

@@ -162,6 +162,8 @@ class Cluster:
 
     def close(self) -> None:
         for node in self.nodes:
+            if node.process.poll() not in (None, -signal.SIGKILL):
+                print(f"{node.name} ended by itself: {node.log[-3000:]}")
             if node.process.poll() is None:
                 node.process.send_signal(signal.SIGCONT)
                 node.kill()
