@@ -1,4 +1,7 @@
-"""A real etcd of one or three members on loopback, whose members can be killed and come back."""
+"""A real etcd of one or three members, on loopback or on hosts of their own.
+
+Its members can be killed and come back.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,12 @@ import subprocess
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree, which
 
+from tests.cluster.hosts import THIS_ONE, Host
 from tests.debian import require_packages
 
 _START_SECONDS = 30.0
@@ -20,10 +24,13 @@ _START_SECONDS = 30.0
 class EtcdCluster:
     """Ends what it started."""
 
-    def __init__(self, folder: Path, size: int) -> None:
+    def __init__(self, folder: Path, size: int, hosts: Sequence[Host] = ()) -> None:
+        """`hosts`: one for each member; none: all of them on this machine."""
         ports = _free_ports(2 * size)
-        self.endpoints = [f"http://127.0.0.1:{port}" for port in ports[:size]]
-        self._peers = [f"http://127.0.0.1:{port}" for port in ports[size:]]
+        self._hosts = list(hosts) or [THIS_ONE] * size
+        places = [f"http://{host.address}" for host in self._hosts] * 2
+        urls = [f"{place}:{port}" for place, port in zip(places, ports, strict=True)]
+        self.endpoints, self._peers = urls[:size], urls[size:]
         self._folder = folder
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         for number in range(size):
@@ -37,6 +44,7 @@ class EtcdCluster:
         with (self._folder / f"etcd-{number}.log").open("ab") as log:
             self._processes[number] = subprocess.Popen(
                 [
+                    *self._hosts[number].inside,
                     *("etcd", "--name", f"m{number}"),
                     *("--data-dir", str(self._folder / f"m{number}")),
                     *("--listen-client-urls", self.endpoints[number]),
@@ -59,13 +67,7 @@ class EtcdCluster:
     def await_health(self, number: int) -> None:
         """Returns when the member serves, with a leader."""
         deadline = time.monotonic() + _START_SECONDS
-        while True:
-            try:
-                with urllib.request.urlopen(f"{self.endpoints[number]}/health", timeout=5) as reply:
-                    if b'"true"' in reply.read():
-                        return
-            except OSError:
-                pass
+        while not self._hosts[number].call(lambda: _is_healthy(self.endpoints[number])):
             assert time.monotonic() < deadline, f"etcd {number} does not come up"
             time.sleep(0.1)
 
@@ -75,19 +77,27 @@ class EtcdCluster:
 
 
 @contextmanager
-def etcd_cluster(size: int) -> Iterator[EtcdCluster]:
+def etcd_cluster(size: int, hosts: Sequence[Host] = ()) -> Iterator[EtcdCluster]:
     """A cluster in memory; the test is skipped where etcd is not and may not be installed."""
     if which("etcd") is None:
         require_packages(["etcd-server"])
     folder = Path(tempfile.mkdtemp(prefix="mmsnap-etcd-", dir="/dev/shm"))
     cluster = None
     try:
-        cluster = EtcdCluster(folder, size)
+        cluster = EtcdCluster(folder, size, hosts)
         yield cluster
     finally:
         if cluster is not None:
             cluster.close()
         rmtree(folder, ignore_errors=True)
+
+
+def _is_healthy(endpoint: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{endpoint}/health", timeout=5) as reply:
+            return b'"true"' in reply.read()
+    except OSError:
+        return False
 
 
 def _knows_no_fsync() -> bool:

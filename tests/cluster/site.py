@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ import numpy as np
 import trustme
 
 import mmsnap
+from tests.cluster.hosts import THIS_ONE, Host
 from tests.etcd_cluster import EtcdCluster, etcd_cluster
 
 MMSNAP = Path(sys.executable).with_name("mmsnap")
@@ -31,12 +32,20 @@ _SECONDS = 40.0
 class Node:
     """One service with its pool."""
 
-    def __init__(self, name: str, folder: Path, authority: trustme.CA, etcd: list[str]) -> None:
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        authority: trustme.CA,
+        etcd: list[str],
+        host: Host = THIS_ONE,
+    ) -> None:
         self.name = name
+        self.host = host
         self.pool = folder / "pool"
         self.pool.mkdir(parents=True)
         self.tls = folder / "tls"
-        issue(self.tls, authority, name)
+        issue(self.tls, authority, name, address=host.address)
         self.roles = folder / "roles.toml"
         self.roles.write_text("[roles]\n")
         self.address = f"unix://{folder}/agent.sock"
@@ -52,8 +61,9 @@ class Node:
 
     def start(self, *more: str) -> None:
         """Starts the service, and returns when it answers."""
-        words = [MMSNAP, "agent", "--pool", self.pool, "--node", self.name, "--tls", self.tls]
-        words += ["--listen", f"127.0.0.1:{self.port}", "--roles", self.roles]
+        words = [*self.host.inside, MMSNAP, "agent", "--pool", self.pool, "--node", self.name]
+        words += ["--tls", self.tls, "--roles", self.roles]
+        words += ["--listen", f"{self.host.address}:{self.port}"]
         for endpoint in self._etcd:
             words += ["--etcd", endpoint]
         with self._log.open("ab") as log:
@@ -152,12 +162,14 @@ class Bank:
 class Cluster:
     """Nodes n1, n2, ... and what they share."""
 
-    def __init__(self, folder: Path, etcd: EtcdCluster, size: int) -> None:
+    def __init__(
+        self, folder: Path, etcd: EtcdCluster, size: int, hosts: Sequence[Host] = ()
+    ) -> None:
         self.etcd = etcd
         self.authority = trustme.CA()
         self.nodes = [
-            Node(f"n{n}", folder / f"n{n}", self.authority, etcd.endpoints)
-            for n in range(1, size + 1)
+            Node(f"n{n}", folder / f"n{n}", self.authority, etcd.endpoints, host)
+            for n, host in enumerate(hosts or [THIS_ONE] * size, start=1)
         ]
 
     def close(self) -> None:
@@ -170,11 +182,11 @@ class Cluster:
 
 
 @contextmanager
-def cluster(size: int = 3) -> Iterator[Cluster]:
-    """Nodes in memory, with an etcd of three."""
+def cluster(size: int = 3, hosts: Sequence[Host] = ()) -> Iterator[Cluster]:
+    """Nodes in memory, with an etcd of three; on `hosts`, three then, or all on this machine."""
     folder = Path(tempfile.mkdtemp(prefix="mmsnap-cluster-", dir="/dev/shm"))
-    with etcd_cluster(3) as etcd:
-        made = Cluster(folder, etcd, size)
+    with etcd_cluster(3, hosts) as etcd:
+        made = Cluster(folder, etcd, size, hosts)
         try:
             yield made
         finally:
@@ -194,13 +206,16 @@ def bank(nodes: list[Node], size: int) -> Iterator[Bank]:
 
 
 def issue(
-    folder: Path, authority: trustme.CA, name: str, *, not_after: datetime | None = None
+    folder: Path,
+    authority: trustme.CA,
+    name: str,
+    *,
+    address: str = "127.0.0.1",
+    not_after: datetime | None = None,
 ) -> None:
     """A certificate for a name on this machine, with the authority that vouches for it."""
     folder.mkdir(exist_ok=True)
-    certificate = authority.issue_cert(
-        "127.0.0.1", "localhost", common_name=name, not_after=not_after
-    )
+    certificate = authority.issue_cert(address, "localhost", common_name=name, not_after=not_after)
     authority.cert_pem.write_to_path(folder / "ca.crt")
     certificate.private_key_pem.write_to_path(folder / "tls.key")
     (folder / "tls.crt").write_bytes(b"".join(p.bytes() for p in certificate.cert_chain_pems))
