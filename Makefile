@@ -9,7 +9,7 @@ NATIVE := $(shell find native/include native/src native/python -type f 2>/dev/nu
 NATIVE_STYLED := $(shell find native -name '*.[ch]' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup native demo test hazelcast bench bench-process prove lint
+.PHONY: help setup native demo test hazelcast bench bench-process bench-nodes prove lint
 
 help:    ## list the targets (this is the default)
 	@awk -F ' *## ' '/^[a-z-]+: .*## / {split($$1, t, ":"); printf "make %-13s %s\n", t[1], $$2}' Makefile
@@ -36,12 +36,15 @@ prove: $(STAMP)    ## the long searches: random kills and random orders by the t
 
 bench: $(STAMP)    ## time a checkpoint's pause and a restore beside fork, np.save, pickle and np.load
 	$(BIN)/python benchmarks/memory.py --json build/memory.json --plot build/memory.png
-	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory bench-process; \
-	else echo "benchmarks/process.py needs root: left out"; fi
+	@if [ "$$(id -u)" = 0 ]; then $(MAKE) --no-print-directory bench-process bench-nodes; \
+	else echo "benchmarks/process.py and benchmarks/nodes.py need root: left out"; fi
 
 bench-process: $(STAMP)    ## time the freeze and the restore of a group of programs beside plain CRIU (as root)
 	PYTHONPATH=tutorials/hazelcast $(BIN)/python benchmarks/process.py --json build/process.json
 	$(BIN)/python benchmarks/redis_server.py --json build/redis.json
+
+bench-nodes: $(STAMP)    ## time the pause of a group over three nodes beside its members without it (as root)
+	PYTHONPATH=. $(BIN)/python benchmarks/nodes.py --json build/nodes.json --plot build/nodes.png
 
 lint: $(STAMP)    ## style, types and layers, in Python and C
 	$(BIN)/ruff check .

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.table import Table
 
 from measurement.goals import Comparison, Goal
 from measurement.pauses import Pauses
 from measurement.restores import Restores
-from measurement.samples import shown
+from measurement.samples import Samples, shown
 from measurement.stalls import Stalls
 from measurement.updates import Updates
 
@@ -51,6 +51,13 @@ def update_table(updates: Updates) -> Table:
 def stall_table(stalls: Stalls) -> Table:
     table = _table("The slowest of three members, 10 % dirty", "cut", *_FIGURES)
     for name, samples in stalls.items():
+        table.add_row(name, *samples.cells())
+    return table
+
+
+def cut_table(cuts: Mapping[str, Samples]) -> Table:
+    table = _table("Six members on three nodes, 1 % dirty", "", *_FIGURES)
+    for name, samples in cuts.items():
         table.add_row(name, *samples.cells())
     return table
 

@@ -1,0 +1,135 @@
+"""How long does a group over three nodes stand still, and how long would its members without it?
+
+In turns: the group is cut while its members write; the same processes are cut outside of any group,
+all at once and without barriers; orders go to another node and back. A round trip is also taken
+while six are cut, in a cut of its own, so that it is in nobody's way.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import mmsnap
+from measurement.crew import Worker, worker
+from measurement.node_member import GROUP, NodeMember
+from measurement.roundtrip import Asker, Echo
+from measurement.samples import Samples
+from measurement.unbarred import Unbarred
+from tests.cluster.hosts import hosts
+from tests.cluster.site import Node, cluster
+
+MEMBERS: Final = 6
+NODES: Final = 3
+DIRTY: Final = 0.01
+_TRIPS: Final = 20
+_REST_SECONDS: Final = 0.05
+
+GLOBAL: Final = "group, first still to last running"
+HELD: Final = "group, first order to last answer"
+GROUP_SLOWEST: Final = "group, the slowest's own pause"
+TOGETHER: Final = "no group, all six told at once"
+SLOWEST: Final = "no group, the slowest's own pause"
+TRIP: Final = "round trip"
+LOADED_TRIP: Final = "round trip while six are cut"
+
+Cuts = dict[str, Samples]
+
+
+class Stage:
+    """Three nodes on three hosts, six members, and who cuts them without a group."""
+
+    def __init__(self, stack: ExitStack, folder: Path, member_bytes: int) -> None:
+        self.nodes = stack.enter_context(cluster(NODES, stack.enter_context(hosts(NODES)))).nodes
+        pool = folder / "alone"
+        pool.mkdir()
+        self.members = [
+            stack.enter_context(
+                worker(NodeMember, self._node(n).address, f"m{n}", member_bytes, pool)
+            )
+            for n in range(MEMBERS)
+        ]
+        self.unbarred = Unbarred(folder / "unbarred.sock")
+        stack.callback(self.unbarred.close)
+        for number, member in enumerate(self.members):
+            member.begin("obey", str(self.unbarred.path), number + 1)
+            self.unbarred.admit()
+            member.finish()
+        self.asker = self._asker(stack)
+        self.client = stack.enter_context(mmsnap.Client(self.nodes[0].address))
+
+    def all(self, method: str, *arguments: Any) -> list[Any]:
+        """Has every member do something, one after the other."""
+        return [member.ask(method, *arguments) for member in self.members]
+
+    def _node(self, member: int) -> Node:
+        return self.nodes[member % NODES]
+
+    def _asker(self, stack: ExitStack) -> Worker:
+        near, far = self.nodes[:2]
+        stack.enter_context(worker(Echo, far.address))
+        target = f"{far.host.address}:{far.port}"
+        made = stack.enter_context(worker(Asker, near.host, near.name, near.tls, target))
+        stack.callback(made.ask, "end")
+        return made
+
+
+def measure_cuts(
+    folder: Path, member_bytes: int, rounds: int, progress: Callable[[str], None]
+) -> Cuts:
+    """Nanoseconds by round; the first round only warms memory, logs and streams."""
+    taken: dict[str, list[float]] = {}
+    with ExitStack() as stack:
+        progress("warming six members on three nodes")
+        stage = Stage(stack, folder, member_bytes)
+        for number in range(rounds + 1):
+            progress(f"six members on three nodes, round {number} of {rounds}")
+            figures = _group_round(stage, number) | _unbarred_round(stage, number)
+            figures[TRIP] = statistics.median(stage.asker.ask("ask", _TRIPS))
+            figures[LOADED_TRIP] = _loaded_trip(stage)
+            for name, value in figures.items() if number else ():
+                taken.setdefault(name, []).append(value)
+    return {name: Samples(values) for name, values in taken.items()}
+
+
+def _group_round(stage: Stage, number: int) -> dict[str, float]:
+    stage.all("choose", DIRTY, number)
+    stage.all("write")
+    previous = stage.client.checkpoints(GROUP)
+    cut = stage.client.checkpoint(GROUP)
+    went_on_ns = stage.all("stop")
+    for old in previous:
+        stage.client.delete_checkpoint(GROUP, old.name)
+    pauses_ns = [part.pause_ns for part in sorted(cut.members, key=lambda part: part.member)]
+    stood_still_ns = [on - pause for on, pause in zip(went_on_ns, pauses_ns, strict=True)]
+    return {
+        GLOBAL: max(went_on_ns) - min(stood_still_ns),
+        HELD: cut.held_ns,
+        GROUP_SLOWEST: max(pauses_ns),
+    }
+
+
+def _unbarred_round(stage: Stage, number: int) -> dict[str, float]:
+    stage.all("choose", DIRTY, number)
+    took_ns, pauses_ns = _cut_unbarred(stage)
+    return {TOGETHER: took_ns, SLOWEST: max(pauses_ns)}
+
+
+def _loaded_trip(stage: Stage) -> float:
+    _cut_unbarred(stage, lambda: stage.asker.begin("ask", 1))
+    return float(stage.asker.finish()[0])
+
+
+def _cut_unbarred(stage: Stage, beside: Callable[[], None] = lambda: None) -> tuple[int, list[int]]:
+    # Nothing is copied ahead: the pages are written after it, so all of them are copied in the cut.
+    stage.unbarred.begin()
+    stage.all("write_alone")
+    time.sleep(_REST_SECONDS)
+    beside()
+    took_ns, sealed = stage.unbarred.cut()
+    stage.unbarred.commit()
+    return took_ns, [each.pause_ns for each in sealed.values()]

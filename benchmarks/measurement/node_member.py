@@ -1,0 +1,85 @@
+"""A member of a group over several nodes, and the same memory once more outside of any group.
+
+Both regions are of one size, and the same pages of them are written: so the process can be cut as a
+member, and alone. As a member it keeps writing, so that in the cut every page that it chose is
+dirty (what was copied ahead is dirty again). It notes when it could go on, on the clock that all
+processes of this machine share: from that, and from what the cut tells of its pause, follows when
+it stood still, without a question to whoever cut it.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+import mmsnap
+from measurement.writing import PAGE_BYTES, choose_pages, fill
+from mmsnap.memory import Region
+
+GROUP: Final = "six"
+_DIRECTORY_BYTES: Final = 16 << 20
+_PAGES_PER_UPDATE: Final = 16
+_PACE_SECONDS: Final = 0.001
+
+
+class NodeMember:
+    """A process with both regions."""
+
+    def __init__(self, address: str, name: str, size_bytes: int, pool: Path) -> None:
+        self._app = mmsnap.attach(GROUP, name, size=size_bytes + _DIRECTORY_BYTES, address=address)
+        self._alone = Region.open(pool, name, size_bytes=size_bytes)
+        self._alone.grow(size_bytes)
+        self._of_group = self._app.array("words", (size_bytes // 8,), np.int64)
+        self._of_alone = np.frombuffer(self._alone.memory(0, size_bytes), np.int64)
+        for words in (self._of_group, self._of_alone):
+            fill(words)
+        self._value = 0
+
+    def obey(self, socket_path: str, token: int) -> None:
+        """Lets whoever listens there cut what is outside of the group."""
+        self._membership = self._alone.join(socket_path, token, hooks=False)
+
+    def choose(self, fraction: float, seed: int) -> None:
+        """Which pages are written next; returns when nothing of the last cut is left to do."""
+        self._app.region.settle()
+        self._alone.settle()
+        self._value += 1
+        places = np.array(choose_pages(self._of_alone.nbytes // PAGE_BYTES, fraction, seed))
+        self._updates = np.array_split(places, max(1, len(places) // _PAGES_PER_UPDATE))
+
+    def write_alone(self) -> None:
+        """Writes to the chosen pages outside of the group, once."""
+        for places in self._updates:
+            with self._alone.guard:
+                self._of_alone[places] = self._value
+
+    def write(self) -> None:
+        """Writes to the chosen pages in the group, in small updates, until `stop`."""
+        self._stopped, self._written = False, threading.Event()
+        self._writer = threading.Thread(target=self._keep_writing)
+        self._writer.start()
+        self._written.wait()
+
+    def stop(self) -> int:
+        """Ends the writing: when the longest wait for an update was over."""
+        self._stopped = True
+        self._writer.join()
+        return self._went_on_ns
+
+    def _keep_writing(self) -> None:
+        clock, update = time.monotonic_ns, self._app.update()
+        longest_ns = 0
+        while not self._stopped:
+            for places in self._updates:
+                asked_ns = clock()
+                with update:
+                    entered_ns = clock()
+                    self._of_group[places] = self._value
+                if entered_ns - asked_ns > longest_ns:
+                    longest_ns, self._went_on_ns = entered_ns - asked_ns, entered_ns
+            self._written.set()
+            time.sleep(_PACE_SECONDS)
