@@ -132,7 +132,13 @@ class Catalog(ABC):
 
     @abstractmethod
     def delete(self, group: str, epoch: int) -> None:
-        """Forget a checkpoint; NotFoundError, ValueError for the head."""
+        """Forget a checkpoint.
+
+        Raises:
+            NotFoundError: there is no such checkpoint.
+            ValueError: it is needed, see `require_deletable`; in the same transaction, so that
+                nobody makes it the head, pins it or waits for it in between.
+        """
 
     @abstractmethod
     def pin(self, group: str, epoch: int, pinned: bool) -> None:
@@ -203,12 +209,21 @@ def no_node(name: str) -> NotFoundError:
     )
 
 
-def head_is_kept(group: str, epoch: int) -> ValueError:
-    """The error of deleting what a restart would show."""
-    return ValueError(
-        f"@{epoch} is the head of group {group} and can not be deleted: "
-        "restore another checkpoint or take a newer one first"
-    )
+def require_deletable(record: GroupRecord, checkpoint: GroupCheckpoint) -> None:
+    """ValueError for what a restart or a restore would show, and for what is pinned."""
+    group, epoch = record.name, checkpoint.epoch
+    if record.head_epoch == epoch:
+        raise ValueError(
+            f"@{epoch} is the head of group {group} and can not be deleted: "
+            "restore another checkpoint or take a newer one first"
+        )
+    if record.pending_epoch == epoch:
+        raise ValueError(
+            f"@{epoch} can not be deleted: a restore of group {group} to it waits for programs; "
+            "start them, or restore another checkpoint first"
+        )
+    if checkpoint.pinned:
+        raise ValueError(f"@{epoch} of group {group} is pinned: unpin it before deleting it")
 
 
 def superseded(member: MemberRecord, newer: MemberRecord) -> FencedError:

@@ -23,12 +23,12 @@ from mmsnap.catalog.catalog import (
     epoch_named,
     fenced,
     group_taken,
-    head_is_kept,
     name_taken,
     no_checkpoint,
     no_group,
     no_node,
     superseded,
+    require_deletable,
 )
 from mmsnap.catalog.etcd import Etcd, Record
 from mmsnap.catalog.records import (
@@ -201,15 +201,20 @@ class EtcdCatalog(Catalog):
         return self._checkpoint(group, epoch) is not None
 
     def delete(self, group: str, epoch: int) -> None:
-        found = self._required(group, epoch)
+        keys: list[str] = []
 
         def forget(record: GroupRecord, again: bool) -> tuple[GroupRecord, Puts]:
-            if record.head_epoch == epoch:
-                raise head_is_kept(group, epoch)
+            keys.clear()
+            found = self._checkpoint(group, epoch)
+            if found is not None:
+                require_deletable(record, found)
+                name, copies = f"names/{group}/{found.name}", _copies_key(group, epoch)
+                keys.extend((_key(group, epoch), name, copies))
+            elif not again:
+                raise no_checkpoint(group, f"@{epoch}")
             return record, {}
 
-        name, copies = f"names/{group}/{found.name}", _copies_key(group, epoch)
-        self._change(group, forget, deletes=[_key(group, epoch), name, copies])
+        self._change(group, forget, deletes=keys)
 
     def pin(self, group: str, epoch: int, pinned: bool) -> None:
         def mark(record: GroupRecord, again: bool) -> tuple[GroupRecord, Puts]:

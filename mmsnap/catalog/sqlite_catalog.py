@@ -17,10 +17,10 @@ from mmsnap.catalog.catalog import (
     epoch_named,
     fenced,
     group_taken,
-    head_is_kept,
     name_taken,
     no_checkpoint,
     no_group,
+    require_deletable,
 )
 from mmsnap.catalog.records import (
     Copies,
@@ -210,9 +210,7 @@ class SqliteCatalog(Catalog):
 
     def delete(self, group: str, epoch: int) -> None:
         with self._transaction():
-            self._require(group, epoch)
-            if self.group(group).head_epoch == epoch:
-                raise head_is_kept(group, epoch)
+            require_deletable(self.group(group), self.find(group, f"@{epoch}"))
             self._sql.execute(
                 "DELETE FROM checkpoints WHERE group_name = ? AND epoch = ?", (group, epoch)
             )

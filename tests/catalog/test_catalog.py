@@ -136,6 +136,30 @@ def test_head_is_not_deleted_others_are(catalog: Catalog) -> None:
     assert catalog.committed_epochs("g") == [2]
 
 
+def test_what_a_restore_waits_for_is_not_deleted_until_it_does_not(catalog: Catalog) -> None:
+    for _ in range(3):
+        catalog.commit(checkpoint(catalog.next_epoch("g")))
+    catalog.set_pending("g", 1)
+    with pytest.raises(ValueError, match="waits for programs"):
+        catalog.delete("g", 1)
+    catalog.set_pending("g", 2)
+    catalog.delete("g", 1)
+    with pytest.raises(NotFoundError):
+        catalog.set_pending("g", 1)
+    assert (catalog.committed_epochs("g"), catalog.group("g").pending_epoch) == ([2, 3], 2)
+
+
+def test_what_is_pinned_is_not_deleted_until_it_is_unpinned(catalog: Catalog) -> None:
+    for _ in range(2):
+        catalog.commit(checkpoint(catalog.next_epoch("g")))
+    catalog.pin("g", 1, True)
+    with pytest.raises(ValueError, match="unpin it"):
+        catalog.delete("g", 1)
+    catalog.pin("g", 1, False)
+    catalog.delete("g", 1)
+    assert catalog.committed_epochs("g") == [2]
+
+
 def test_head_does_not_move_to_what_is_not_there(catalog: Catalog) -> None:
     catalog.commit(checkpoint(catalog.next_epoch("g")))
     with pytest.raises(NotFoundError):

@@ -124,6 +124,52 @@ def test_a_commit_that_was_overtaken_by_settling_never_happens(etcd: EtcdCluster
     assert not other.is_committed("g", epoch)
 
 
+@pytest.mark.parametrize("needed_as", ["head", "pending", "pinned"])
+def test_what_another_node_needs_since_a_moment_is_not_deleted(
+    etcd: EtcdCluster, needed_as: str
+) -> None:
+    slow, other = (EtcdCatalog(Etcd(etcd.endpoints, f"/{needed_as}/")) for _ in range(2))
+    slow.put_member(member())
+    for _ in range(2):
+        slow.commit(checkpoint(slow.next_epoch("g")))
+    change = slow._etcd.change
+
+    def delayed(*words: Any, **more: Any) -> bool:
+        slow._etcd.change = change  # type: ignore[method-assign]
+        if needed_as == "head":
+            other.set_head("g", 1, other.next_epoch("g"))
+        elif needed_as == "pending":
+            other.set_pending("g", 1)
+        else:
+            other.pin("g", 1, True)
+        return change(*words, **more)
+
+    slow._etcd.change = delayed  # type: ignore[method-assign]
+    with pytest.raises(ValueError, match="@1"):
+        slow.delete("g", 1)
+    assert other.committed_epochs("g") == [1, 2]
+
+
+def test_deleting_what_another_node_deleted_does_not_take_the_name_from_its_next_owner(
+    etcd: EtcdCluster,
+) -> None:
+    slow, other = (EtcdCatalog(Etcd(etcd.endpoints, "/renamed/")) for _ in range(2))
+    slow.put_member(member())
+    slow.commit(checkpoint(slow.next_epoch("g"), "x"))
+    slow.commit(checkpoint(slow.next_epoch("g")))
+    change = slow._etcd.change
+
+    def delayed(*words: Any, **more: Any) -> bool:
+        slow._etcd.change = change  # type: ignore[method-assign]
+        other.delete("g", 1)
+        other.commit(checkpoint(other.next_epoch("g"), "x"))
+        return change(*words, **more)
+
+    slow._etcd.change = delayed  # type: ignore[method-assign]
+    slow.delete("g", 1)
+    assert other.find("g", "x").epoch == 3
+
+
 @pytest.mark.parametrize("lost_after", ["commit", "set_head", "adopt", "delete"])
 def test_a_change_whose_answer_was_lost_is_no_error(etcd: EtcdCluster, lost_after: str) -> None:
     catalog = EtcdCatalog(Etcd(etcd.endpoints, f"/lost-{lost_after}/"))
