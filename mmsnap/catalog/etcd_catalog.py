@@ -27,8 +27,8 @@ from mmsnap.catalog.catalog import (
     no_checkpoint,
     no_group,
     no_node,
-    superseded,
     require_deletable,
+    superseded,
 )
 from mmsnap.catalog.etcd import Etcd, Record
 from mmsnap.catalog.records import (

@@ -37,6 +37,7 @@ from mmsnap.node.pool_lock import PoolLock
 from mmsnap.node.replicas import Replicas
 from mmsnap.node.roles import Roles
 from mmsnap.node.service import AgentService
+from mmsnap.node.sweep import Sweeper
 from mmsnap.node.switchboard import Switchboard
 from mmsnap.rpc.addresses import default_address, members_path, socket_path
 from mmsnap.rpc.v1 import mmsnap_pb2, mmsnap_pb2_grpc, peer_pb2_grpc
@@ -128,12 +129,14 @@ class Agent:
         )
         self._groups = Groups(desk)
         groups.append(self._groups)
+        self._sweeper = Sweeper(self._groups)
         self._switchboard.start()
         self._server = await self._listen()
         if self._mesh is not None and self._replicas is not None:
             await self._mesh.announce()
             await self._replicas.start()
             self._leftovers = asyncio.create_task(look_for_leftovers(self._groups, self._mesh))
+        self._sweeper.start()
         log.info("serving the pool %s at %s", self.pool, self._socket)
 
     def end(self, error: Exception | None = None) -> None:
@@ -153,6 +156,7 @@ class Agent:
     async def stop(self) -> None:
         """End: no new calls, what is under way ends, members run on by themselves."""
         await self._server.stop(_GRACE_SECONDS)
+        await self._sweeper.stop()
         await self._groups.close()
         self._switchboard.stop()
         if self._mesh is not None and self._replicas is not None:
@@ -172,7 +176,7 @@ class Agent:
         names = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
         if self._cluster is not None:
-            peers = PeerService(self._groups)
+            peers = PeerService(self._groups, self._sweeper)
             peer_pb2_grpc.add_PeerServicer_to_server(peers, server)  # type: ignore[no-untyped-call]
             server.add_secure_port(self._cluster.listen, self._cluster.tls.server())
         before = os.umask(0o177)

@@ -31,6 +31,7 @@ from mmsnap.node.ledger import Ledger
 from mmsnap.node.mesh import Mesh
 from mmsnap.node.outcomes import error_of, records_of
 from mmsnap.node.perform import Participant, perform
+from mmsnap.node.readers import Readers
 from mmsnap.node.replicas import Replicas
 from mmsnap.node.seats import Seat, Seats
 from mmsnap.node.switchboard import Switchboard
@@ -88,6 +89,7 @@ class LiveGroup:
         self.name = name
         self.desk = desk
         self.seats = Seats()
+        self.readers = Readers()
         self._turn = asyncio.Lock()
         self._waiting = 0
 

@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 # No piece of a part for so long: it will not come.
 _SILENCE_SECONDS: Final = 30.0
+_TELL_SECONDS: Final = 5.0
 _ANSWER_SECONDS: Final = 5.0
 _HEALTH: Final = "/grpc.health.v1.Health/Check"
 _OPTIONS: Final = (
@@ -53,17 +54,22 @@ class Mesh:
         self._ledger = ledger
         self._switchboard = switchboard
         self._channels: dict[str, tuple[str, grpc.aio.Channel]] = {}
+        self._telling: set[asyncio.Task[None]] = set()
 
     async def announce(self) -> None:
         """Tells the others where this node is; AbortedError without a catalog."""
         await self._ledger.ask(self._ledger.catalog.put_node, self.name, self._address)
 
     async def nodes_of(self, group: str) -> list[str]:
-        """The nodes that have members of a group and are not down, this one always, in order."""
+        """The nodes that have members of a group, this one always, in their order."""
+        return sorted({self.name, *await self.nodes_with_members(group)})
+
+    async def nodes_with_members(self, group: str) -> list[str]:
+        """The nodes that have members of a group and are not down, in their order."""
         rows = await self._ledger.ask(self._ledger.catalog.members, group)
         nodes = await self._ledger.ask(self._ledger.catalog.nodes)
         down = {node.name for node in nodes.values() if node.down}
-        return sorted({self.name, *(row.node for row in rows if row.node not in down)})
+        return sorted({row.node for row in rows if row.node not in down})
 
     @asynccontextmanager
     async def enlisted(self, node: str, group: str) -> AsyncIterator[Enlistment]:
@@ -137,9 +143,40 @@ class Mesh:
         except grpc.RpcError as error:
             raise _told(error, node) from error
 
+    def tell_forgotten(self, group: str) -> None:
+        """Tells every other node that the catalog forgot checkpoints, and waits for none of them.
+
+        Who does not hear of it finds out when it looks by itself.
+        """
+        task = asyncio.create_task(self._tell_forgotten(group))
+        self._telling.add(task)
+        task.add_done_callback(self._telling.discard)
+
     async def close(self) -> None:
+        for task in self._telling:
+            task.cancel()
         for _, channel in self._channels.values():
             await channel.close()
+
+    async def _tell_forgotten(self, group: str) -> None:
+        try:
+            nodes = await self._ledger.ask(self._ledger.catalog.nodes)
+        except MmsnapError as error:
+            log.info("nobody was told what group %s forgot: %s", group, error)
+            return
+        others = (node for node in nodes if node != self.name)
+        await asyncio.gather(*(self._tell_one(node, group) for node in others))
+
+    async def _tell_one(self, node: str, group: str) -> None:
+        try:
+            method = (await self._channel(node)).unary_unary(
+                "/mmsnap.v1.Peer/Forget",
+                request_serializer=pb.ForgetRequest.SerializeToString,
+                response_deserializer=pb.ForgetReply.FromString,
+            )
+            await method(pb.ForgetRequest(group=group), timeout=_TELL_SECONDS)
+        except (MmsnapError, grpc.RpcError) as error:
+            log.info("node %s was not told what group %s forgot: %s", node, group, error)
 
     async def _channel(self, node: str) -> grpc.aio.Channel:
         nodes = await self._ledger.ask(self._ledger.catalog.nodes)

@@ -21,6 +21,7 @@ from mmsnap.node.relay import Relay
 from mmsnap.node.replies import ENGINES, engine_number
 from mmsnap.node.roles import require_node
 from mmsnap.node.service import abort, names_of
+from mmsnap.node.sweep import Sweeper
 from mmsnap.rpc import failures
 from mmsnap.rpc.v1 import peer_pb2 as pb
 from mmsnap.rpc.v1 import peer_pb2_grpc
@@ -35,8 +36,9 @@ Requests = AsyncIterator[pb.EnlistRequest]
 class PeerService(peer_pb2_grpc.PeerServicer):
     """mmsnap.v1.Peer, see peer.proto."""
 
-    def __init__(self, groups: Groups) -> None:
+    def __init__(self, groups: Groups, sweeper: Sweeper) -> None:
         self._groups = groups
+        self._sweeper = sweeper
         self._switchboard = groups.desk.switchboard
 
     async def Enlist(  # noqa: N802
@@ -88,6 +90,16 @@ class PeerService(peer_pb2_grpc.PeerServicer):
         except failures.FAILURES as error:
             await abort(context, error)
         return pb.ReleaseReply()
+
+    async def Forget(  # noqa: N802
+        self, request: pb.ForgetRequest, context: Context
+    ) -> pb.ForgetReply:
+        try:
+            await self._require_node(context)
+            self._sweeper.tell(bounds.check_label("group", request.group))
+        except failures.FAILURES as error:
+            await abort(context, error)
+        return pb.ForgetReply()
 
     async def _require_node(self, context: Context) -> None:
         ledger = self._groups.desk.ledger

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from mmsnap.errors import InUseError, MmsnapError, NotFoundError
-from mmsnap.memory import Region
+from mmsnap.memory import CheckpointRecord, Region
 
 log = logging.getLogger(__name__)
 
@@ -26,25 +26,41 @@ def region_name(group: str, member: str) -> str:
     return f"{group}.{member}"
 
 
-def delete_checkpoint(pool: Path, region: str, epoch: int, decide: Callable[[int], bool]) -> None:
-    """Delete a checkpoint of a region that nobody has open.
+def checkpoints_besides_head(pool: Path, region: str) -> list[CheckpointRecord]:
+    """What a region has besides its head, which can not be deleted; its owner may have it open."""
+    try:
+        reader = Region.open(pool, region, mode="r")
+    except NotFoundError:
+        return []
+    try:
+        head = reader.head
+        return [r for r in reader.checkpoints() if head is None or r.epoch != head.epoch]
+    finally:
+        reader.close()
 
-    The catalog has forgotten it already, so a failure only leaves bytes behind,
+
+def delete_checkpoints(
+    pool: Path, region: str, gone: list[CheckpointRecord], decide: Callable[[int], bool]
+) -> None:
+    """Delete checkpoints of a region that nobody has open.
+
+    The catalog has forgotten them already, so a failure only leaves bytes behind,
     which the member deletes when it attaches.
     """
     try:
-        with_decision = Region.open(pool, region, mode="r+", decide=decide)
+        opened = Region.open(pool, region, mode="r+", decide=decide)
     except MmsnapError as error:
-        log.warning("region %s keeps bytes of @%d: %s", region, epoch, error)
+        log.warning("region %s keeps bytes: %s", region, error)
         return
     try:
-        with_decision.delete(epoch)
-    except NotFoundError:
-        log.debug("region %s had no @%d", region, epoch)
-    except MmsnapError as error:
-        log.warning("region %s keeps bytes of @%d: %s", region, epoch, error)
+        for record in gone:
+            if record.pinned:  # the catalog's mark is the one that counts, and is gone
+                opened.pin(record.epoch, False)
+            opened.delete(record.epoch)
+    except (MmsnapError, ValueError) as error:
+        log.warning("region %s keeps bytes: %s", region, error)
     finally:
-        with_decision.close()
+        opened.close()
 
 
 def verify_checkpoint(pool: Path, region: str, epoch: int, decide: Callable[[int], bool]) -> None:

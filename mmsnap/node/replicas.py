@@ -20,10 +20,8 @@ from mmsnap.catalog import Copies, EngineKind, GroupCheckpoint, NodeRecord, dura
 from mmsnap.catalog.durability import holding
 from mmsnap.errors import CorruptionError, MmsnapError, NotFoundError
 from mmsnap.memory import crc32c
-from mmsnap.node import regions
 from mmsnap.node.ledger import Ledger
 from mmsnap.node.mesh import Mesh
-from mmsnap.process.parts import delete_part
 from mmsnap.store import PartName, Unpacking, epochs_here
 
 log = logging.getLogger(__name__)
@@ -95,7 +93,6 @@ class Replicas:
             committed = set(
                 await self._ledger.ask(self._ledger.catalog.committed_epochs, part.group)
             )
-            await asyncio.to_thread(self._drop_unknown, part, set(have) - committed, committed)
             if part.epoch not in have:
                 await self._receive(part, source, committed & set(have), committed)
             await self._ledger.ask(
@@ -178,14 +175,6 @@ class Replicas:
             await asyncio.to_thread(unpacking.close)
         if not unpacking.is_whole:
             raise CorruptionError(f"{part} did not arrive whole from {source}")
-
-    def _drop_unknown(self, part: PartName, epochs: set[int], committed: set[int]) -> None:
-        """What the catalog forgot while this node was not told; its names may be used again."""
-        for epoch in sorted(epochs):
-            if part.engine is EngineKind.PROCESS:
-                delete_part(part.program(self._pool).folder.parent, epoch)
-            else:
-                regions.delete_checkpoint(self._pool, part.region, epoch, committed.__contains__)
 
     # ---- making copies ----
 

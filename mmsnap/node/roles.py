@@ -48,6 +48,7 @@ NEEDED: Final[Mapping[str, Role]] = {
     "Restore": Role.RESTORE,
     "Clone": Role.RESTORE,
     "DeleteCheckpoint": Role.ADMIN,
+    "Prune": Role.ADMIN,
     "Detach": Role.ADMIN,
     "Export": Role.ADMIN,
     "Import": Role.ADMIN,

@@ -27,8 +27,15 @@ from mmsnap.node.live_group import CheckpointOrder
 from mmsnap.node.regions import region_name
 from mmsnap.node.replies import ENGINES, ON_LOSS, checkpoint_reply, event_reply, member_reply
 from mmsnap.node.roles import Roles, require
-from mmsnap.node.upkeep import delete_checkpoint, detach, pin_checkpoint, verify_checkpoint
+from mmsnap.node.upkeep import (
+    delete_checkpoint,
+    detach,
+    pin_checkpoint,
+    prune_checkpoints,
+    verify_checkpoint,
+)
 from mmsnap.node.weights import pool_usage
+from mmsnap.retention import Retention
 from mmsnap.rpc import failures
 from mmsnap.rpc.v1 import mmsnap_pb2 as pb
 from mmsnap.rpc.v1 import mmsnap_pb2_grpc
@@ -247,6 +254,18 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
         name = bounds.check_reference(request.checkpoint)
         await pin_checkpoint(group, name, request.pinned)
         return pb.PinCheckpointResponse()
+
+    @_unary
+    async def Prune(self, request: pb.PruneRequest) -> pb.PruneResponse:  # noqa: N802
+        group = self._groups.group(await self._known(request.group))
+        retention = Retention(
+            request.keep_last if request.HasField("keep_last") else None,
+            request.keep_within_ns if request.HasField("keep_within_ns") else None,
+        )
+        work = prune_checkpoints(group, retention, dry_run=request.dry_run)
+        gone = await asyncio.shield(self._groups.run(work))
+        # The head is never among them.
+        return pb.PruneResponse(checkpoints=[checkpoint_reply(each, None) for each in gone])
 
     @_unary
     async def VerifyCheckpoint(  # noqa: N802

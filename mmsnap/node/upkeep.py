@@ -1,48 +1,109 @@
-"""Keeping a group's checkpoints and members in order: delete, pin, verify, detach.
+"""Keeping a group's checkpoints and members in order: delete, prune, pin, verify, detach.
 
-The catalog is changed first; what it no longer knows does not exist. The
-regions follow: an attached member is told over its line, another one's region
-is opened here.
+The catalog is changed first; what it no longer knows does not exist. The bytes
+follow, on this node and on the others (`sweep`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from mmsnap.catalog import EngineKind
-from mmsnap.errors import InUseError, NotFoundError
-from mmsnap.group.messages import Delete, Pin
+from mmsnap.catalog import EngineKind, GroupCheckpoint
+from mmsnap.errors import AbortedError, InUseError, NotFoundError
+from mmsnap.group.messages import Pin
 from mmsnap.node import regions
 from mmsnap.node.live_group import LiveGroup
+from mmsnap.node.mesh import Mesh
 from mmsnap.node.regions import region_name
+from mmsnap.node.sweep import follow
 from mmsnap.process.manifest import member_folder
-from mmsnap.process.parts import delete_part, verify_part
+from mmsnap.process.parts import verify_part
+from mmsnap.retention import Retention, prunable
+
+log = logging.getLogger(__name__)
 
 
 async def delete_checkpoint(group: LiveGroup, name: str) -> None:
-    """Delete a checkpoint of all members; never the head."""
-    ledger, switchboard = group.desk.ledger, group.desk.switchboard
-    async with group.turn(settled=True):
+    """Delete a checkpoint of all members; never the head, a pinned one, or what a restore needs."""
+    ledger = group.desk.ledger
+    async with _turn_of_some_node(group):
         found = await ledger.ask(ledger.catalog.find, group.name, name)
         await ledger.ask(ledger.catalog.delete, group.name, found.epoch)
-        committed = set(await ledger.ask(ledger.catalog.committed_epochs, group.name))
-        for part in found.members:
-            if part.engine is EngineKind.PROCESS:
-                folder = member_folder(group.desk.pool, group.name, part.member)
-                await asyncio.to_thread(delete_part, folder, found.epoch)
-                continue
-            seat = group.seats.get(part.member)
-            if seat is not None:
-                switchboard.order(seat.token, Delete(found.epoch))
-                continue
-            await asyncio.to_thread(
-                regions.delete_checkpoint,
-                group.desk.pool,
-                region_name(group.name, part.member),
-                found.epoch,
-                committed.__contains__,
-            )
     group.tell("deleted", epoch=found.epoch, text=found.name)
+    await follow(group)
+
+
+async def prune_checkpoints(
+    group: LiveGroup, retention: Retention, *, dry_run: bool
+) -> list[GroupCheckpoint]:
+    """Delete what the policy lets go, and return it, ascending by epoch.
+
+    Ages are by this node's clock, and the times of cuts by those of the nodes that coordinated
+    them: `keep_within` is off by as much as these differ, and nothing else is.
+    """
+    if dry_run:
+        return await _prunable(group, retention)
+    async with _turn_of_some_node(group):
+        chosen = await _prunable(group, retention)
+        gone = [each for each in chosen if await _forget(group, each)]
+    if gone:
+        await follow(group)
+    return gone
+
+
+async def _prunable(group: LiveGroup, retention: Retention) -> list[GroupCheckpoint]:
+    ledger, now_ns = group.desk.ledger, time.time_ns()
+    record = await ledger.ask(ledger.catalog.group, group.name)
+    return prunable(
+        await ledger.ask(ledger.catalog.checkpoints, group.name),
+        retention,
+        age_ns=lambda each: now_ns - each.created_ns,
+        needed=(record.head_epoch, record.pending_epoch),
+    )
+
+
+async def _forget(group: LiveGroup, checkpoint: GroupCheckpoint) -> bool:
+    """Delete one in the catalog; False when somebody has come to need it, or was quicker."""
+    ledger = group.desk.ledger
+    try:
+        await ledger.ask(ledger.catalog.delete, group.name, checkpoint.epoch)
+    except (NotFoundError, ValueError) as error:
+        log.info("group %s: not pruned: %s", group.name, error)
+        return False
+    group.tell("deleted", epoch=checkpoint.epoch, text=checkpoint.name)
+    return True
+
+
+@asynccontextmanager
+async def _turn_of_some_node(group: LiveGroup) -> AsyncIterator[None]:
+    """The group's turn on one node that has members of it.
+
+    It keeps every operation away, for these need the turns of all such nodes; the others may
+    be down. AbortedError when none can be had.
+    """
+    mesh = group.desk.mesh
+    nodes = [] if mesh is None else await mesh.nodes_with_members(group.name)
+    async with AsyncExitStack() as taken:
+        if mesh is None or not nodes or mesh.name in nodes:
+            await taken.enter_async_context(group.turn())
+        else:
+            await _take_one(taken, mesh, nodes, group.name)
+        yield
+
+
+async def _take_one(taken: AsyncExitStack, mesh: Mesh, nodes: list[str], group: str) -> None:
+    for node in nodes:
+        try:
+            await taken.enter_async_context(mesh.enlisted(node, group))
+            return
+        except AbortedError as error:
+            log.info("group %s: %s", group, error)
+            refusal = error
+    raise refusal
 
 
 async def pin_checkpoint(group: LiveGroup, name: str, pinned: bool) -> None:
@@ -63,20 +124,21 @@ async def verify_checkpoint(group: LiveGroup, name: str) -> list[str]:
     Raises CorruptionError naming what is damaged, NotFoundError for a lost region.
     """
     ledger = group.desk.ledger
-    found = await ledger.ask(ledger.catalog.find, group.name, name)
-    committed = set(await ledger.ask(ledger.catalog.committed_epochs, group.name))
-    for part in found.members:
-        if part.engine is EngineKind.PROCESS:
-            folder = member_folder(group.desk.pool, group.name, part.member)
-            await asyncio.to_thread(verify_part, folder, found.epoch)
-            continue
-        await asyncio.to_thread(
-            regions.verify_checkpoint,
-            group.desk.pool,
-            region_name(group.name, part.member),
-            found.epoch,
-            committed.__contains__,
-        )
+    async with group.readers.reading():
+        found = await ledger.ask(ledger.catalog.find, group.name, name)
+        committed = set(await ledger.ask(ledger.catalog.committed_epochs, group.name))
+        for part in found.members:
+            if part.engine is EngineKind.PROCESS:
+                folder = member_folder(group.desk.pool, group.name, part.member)
+                await asyncio.to_thread(verify_part, folder, found.epoch)
+                continue
+            await asyncio.to_thread(
+                regions.verify_checkpoint,
+                group.desk.pool,
+                region_name(group.name, part.member),
+                found.epoch,
+                committed.__contains__,
+            )
     return [part.member for part in found.members]
 
 

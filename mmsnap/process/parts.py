@@ -5,13 +5,17 @@ A part may rely on pages of an older one (its parent), so neither can be done to
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 
+from mmsnap.errors import MmsnapError
 from mmsnap.process import pages
 from mmsnap.process.manifest import Part
+
+log = logging.getLogger(__name__)
 
 
 def verify_part(folder: Path, epoch: int) -> None:
@@ -20,13 +24,17 @@ def verify_part(folder: Path, epoch: int) -> None:
         epoch = Part(folder, epoch).verify().parent
 
 
+def epochs_of_parts(folder: Path) -> set[int]:
+    """The epochs that a member's folder has something of, whole or not."""
+    paths = folder.iterdir() if folder.is_dir() else ()
+    return {int(path.name) for path in paths if path.name.isdecimal()}
+
+
 def delete_part(folder: Path, epoch: int) -> None:
     """Removes a part from a member's folder, once nothing relies on it."""
     part = Part(folder, epoch)
-    for path in folder.iterdir() if folder.is_dir() else ():
-        if not path.name.isdecimal() or path.name == str(epoch):
-            continue
-        child = Part(folder, int(path.name))
+    for other in epochs_of_parts(folder) - {epoch}:
+        child = Part(folder, other)
         if child.exists and child.load().parent == epoch:
             _make_independent(child, part)
     part.remove()
@@ -56,15 +64,17 @@ def copy_part(source: Part, target: Part) -> None:
 
 
 def tidy(folder: Path, committed: Collection[int]) -> None:
-    """Removes what aborted epochs and interrupted work left in a member's folder."""
+    """Removes what aborted epochs, deleted ones and interrupted work left in a member's folder."""
     for path in list(folder.iterdir()) if folder.is_dir() else ():
         if not path.is_dir():
             path.unlink()  # a reserve, or what a killed shim was connected to
-            continue
-        if not path.name.isdecimal():
+        elif not path.name.isdecimal():
             shutil.rmtree(path, ignore_errors=True)
-        elif int(path.name) not in committed:
-            Part(folder, int(path.name)).remove()
+    for epoch in sorted(epochs_of_parts(folder).difference(committed), reverse=True):
+        try:
+            delete_part(folder, epoch)  # of a deleted one there may be children
+        except (MmsnapError, OSError) as error:
+            log.warning("%s keeps the bytes of @%d: %s", folder, epoch, error)
 
 
 def _make_independent(child: Part, parent: Part) -> None:

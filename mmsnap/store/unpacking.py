@@ -113,6 +113,10 @@ class _Region:
         self._head = head
         if not self._region.created:
             self._region.restore(head.base_epoch or Region.EMPTY_HEAD)
+        for record in self._region.checkpoints():
+            # Forgotten while this node was not told; its name may be in use again.
+            if not self._decide(record.epoch):
+                self._region.delete(record.epoch)
         self._region.grow(head.extent_bytes)
         memory = self._region.memory(0, head.extent_bytes)
         self._pages = np.frombuffer(memory, np.uint8).reshape(-1, PAGE_BYTES)

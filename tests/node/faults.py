@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from typing import Any
 
 from mmsnap.catalog import SqliteCatalog
 from mmsnap.group import CheckpointOperation, Effect
 from mmsnap.group.messages import EpochReport, Held
-from mmsnap.node import live_group
+from mmsnap.node import live_group, regions, sweep
 from mmsnap.node.conductor import Conductor
 
 
@@ -45,9 +47,38 @@ def _breaks() -> None:
     Conductor.receive = receive  # type: ignore[method-assign]
 
 
+def _sweeps_often() -> None:
+    """No fault, but what happens once a minute happens all the time."""
+    sweep.INTERVAL_SECONDS = 0.3  # type: ignore[misc]
+
+
+def _does_not_sweep() -> None:
+    """What was forgotten stays until somebody else finds it."""
+
+    async def nothing(self: sweep.Sweeper) -> set[str]:
+        return set()
+
+    sweep.Sweeper._groups_here = nothing  # type: ignore[method-assign]
+
+
+def _reads_slowly() -> None:
+    """A verification takes seconds from one member to the next."""
+
+    def verify(*words: Any) -> None:
+        time.sleep(1.0)
+        _verify(*words)
+
+    _verify = regions.verify_checkpoint
+    regions.verify_checkpoint = verify
+    _sweeps_often()
+
+
 FAULTS: dict[str, Callable[[], None]] = {
     "": lambda: None,
     "runs ahead": _runs_ahead,
     "forgets commits": _forgets_commits,
     "breaks": _breaks,
+    "sweeps often": _sweeps_often,
+    "does not sweep": _does_not_sweep,
+    "reads slowly": _reads_slowly,
 }

@@ -304,6 +304,24 @@ class PinCheckpointResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class PruneRequest(_message.Message):
+    __slots__ = ("group", "keep_last", "keep_within_ns", "dry_run")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    KEEP_LAST_FIELD_NUMBER: _ClassVar[int]
+    KEEP_WITHIN_NS_FIELD_NUMBER: _ClassVar[int]
+    DRY_RUN_FIELD_NUMBER: _ClassVar[int]
+    group: str
+    keep_last: int
+    keep_within_ns: int
+    dry_run: bool
+    def __init__(self, group: _Optional[str] = ..., keep_last: _Optional[int] = ..., keep_within_ns: _Optional[int] = ..., dry_run: _Optional[bool] = ...) -> None: ...
+
+class PruneResponse(_message.Message):
+    __slots__ = ("checkpoints",)
+    CHECKPOINTS_FIELD_NUMBER: _ClassVar[int]
+    checkpoints: _containers.RepeatedCompositeFieldContainer[Checkpoint]
+    def __init__(self, checkpoints: _Optional[_Iterable[_Union[Checkpoint, _Mapping]]] = ...) -> None: ...
+
 class VerifyCheckpointRequest(_message.Message):
     __slots__ = ("group", "checkpoint")
     GROUP_FIELD_NUMBER: _ClassVar[int]

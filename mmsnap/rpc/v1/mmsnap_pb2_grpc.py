@@ -79,6 +79,11 @@ class AgentStub:
                 request_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.PinCheckpointRequest.SerializeToString,
                 response_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.PinCheckpointResponse.FromString,
                 _registered_method=True)
+        self.Prune = channel.unary_unary(
+                '/mmsnap.v1.Agent/Prune',
+                request_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.PruneRequest.SerializeToString,
+                response_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.PruneResponse.FromString,
+                _registered_method=True)
         self.VerifyCheckpoint = channel.unary_unary(
                 '/mmsnap.v1.Agent/VerifyCheckpoint',
                 request_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.VerifyCheckpointRequest.SerializeToString,
@@ -189,6 +194,14 @@ class AgentServicer:
 
     def PinCheckpoint(self, request, context):
         """Keeps a checkpoint from being pruned, or no longer.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Prune(self, request, context):
+        """Deletes the automatic checkpoints that a policy does not keep; never the head, a pinned one, or
+        one that a restore waits for.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -307,6 +320,11 @@ def add_AgentServicer_to_server(servicer, server):
                     servicer.PinCheckpoint,
                     request_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.PinCheckpointRequest.FromString,
                     response_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.PinCheckpointResponse.SerializeToString,
+            ),
+            'Prune': grpc.unary_unary_rpc_method_handler(
+                    servicer.Prune,
+                    request_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.PruneRequest.FromString,
+                    response_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.PruneResponse.SerializeToString,
             ),
             'VerifyCheckpoint': grpc.unary_unary_rpc_method_handler(
                     servicer.VerifyCheckpoint,
@@ -602,6 +620,33 @@ class Agent:
             '/mmsnap.v1.Agent/PinCheckpoint',
             mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.PinCheckpointRequest.SerializeToString,
             mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.PinCheckpointResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Prune(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mmsnap.v1.Agent/Prune',
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.PruneRequest.SerializeToString,
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.PruneResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -54,6 +54,11 @@ class PeerStub:
                 request_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ReleaseRequest.SerializeToString,
                 response_deserializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ReleaseReply.FromString,
                 _registered_method=True)
+        self.Forget = channel.unary_unary(
+                '/mmsnap.v1.Peer/Forget',
+                request_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ForgetRequest.SerializeToString,
+                response_deserializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ForgetReply.FromString,
+                _registered_method=True)
 
 
 class PeerServicer:
@@ -86,6 +91,14 @@ class PeerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Forget(self, request, context):
+        """The catalog forgot checkpoints of a group: the node removes what it has and the catalog does not
+        list, in its own time. Who is not reached does so when it looks by itself.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PeerServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -108,6 +121,11 @@ def add_PeerServicer_to_server(servicer, server):
                     servicer.Release,
                     request_deserializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ReleaseRequest.FromString,
                     response_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ReleaseReply.SerializeToString,
+            ),
+            'Forget': grpc.unary_unary_rpc_method_handler(
+                    servicer.Forget,
+                    request_deserializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ForgetRequest.FromString,
+                    response_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ForgetReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -218,6 +236,33 @@ class Peer:
             '/mmsnap.v1.Peer/Release',
             mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ReleaseRequest.SerializeToString,
             mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ReleaseReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Forget(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mmsnap.v1.Peer/Forget',
+            mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ForgetRequest.SerializeToString,
+            mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ForgetReply.FromString,
             options,
             channel_credentials,
             insecure,
