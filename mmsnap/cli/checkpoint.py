@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,7 +13,6 @@ from mmsnap.cli.options import Address, MaxPause, Pool, RegionName, duration
 from mmsnap.cli.output import Format, Output
 from mmsnap.cli.progress import working
 from mmsnap.cli.selection import CheckpointName, Group, all_entries, positions, required, selected
-from mmsnap.quantities import parse_duration
 
 # As in mmsnap_sdk.checkpoint, which would load more than help needs.
 Durability = Literal["captured", "durable", "replicated"]
@@ -240,13 +238,14 @@ def prune(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     yes: Yes = False,
+    output: Output = Format.TABLE,
     pool: Pool = None,
     region: RegionName = None,
     address: Address = None,
 ) -> None:
-    """Delete automatic checkpoints by policy.
+    """Delete automatic checkpoints by policy, and show them.
 
-    Those you gave a name, those pinned and the head stay.
+    Those you gave a name, those pinned, the head, and what a restore waits for stay.
 
     \b
     Example:
@@ -254,26 +253,19 @@ def prune(
     """
     if keep_last is None and keep_within is None:
         raise typer.BadParameter("say what to keep", param_hint="--keep-last / --keep-within")
-    from mmsnap_sdk.retention import prunable
+    from mmsnap.cli.checkpoint_table import print_entries
 
     with selected(group, pool, region, address, writing=not dry_run) as checkpoints:
-        entries = checkpoints.entries()
-        chosen = prunable(
-            (entry.checkpoint for entry in entries),
-            head_epoch=next((each.checkpoint.epoch for each in entries if each.head), None),
-            keep_last=keep_last,
-            keep_within_ns=None if keep_within is None else parse_duration(keep_within),
-            now=datetime.now(UTC),
-        )
-        for each in chosen:
-            typer.echo(f"{each.name} @{each.epoch}")
-        if dry_run or not chosen:
-            typer.echo(f"{len(chosen)} checkpoints would go")
-            return
-        confirm(f"Delete {len(chosen)} checkpoints of {checkpoints.owner}?", yes=yes)
-        for each in chosen:
-            checkpoints.delete(f"@{each.epoch}")
-    typer.echo(f"deleted {len(chosen)} checkpoints")
+        gone = checkpoints.prune(keep_last, keep_within, dry_run=True)
+        if output is Format.TABLE:
+            print_entries(gone, output)
+        if gone and not dry_run:
+            confirm(f"Delete {len(gone)} checkpoints of {checkpoints.owner}?", yes=yes)
+            gone = checkpoints.prune(keep_last, keep_within, dry_run=False)
+    if output is Format.TABLE:
+        typer.echo(f"{len(gone)} checkpoints {'would go' if dry_run else 'deleted'}")
+    else:
+        print_entries(gone, output)
 
 
 commands.command()(transfer.export)

@@ -69,5 +69,10 @@ class Checkpoints(Protocol):
     def pin(self, name: str, pinned: bool) -> None:
         """Keeps one from pruning, or no longer."""
 
+    def prune(
+        self, keep_last: int | None, keep_within: str | None, *, dry_run: bool
+    ) -> list[Entry]:
+        """Deletes what no rule keeps, unless `dry_run`; returns it."""
+
     def wait(self, name: str, durability: Durability, timeout: str | None) -> None:
         """Returns when one has reached `durability`."""

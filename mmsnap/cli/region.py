@@ -15,7 +15,7 @@ from mmsnap.memory import Region, regions
 from mmsnap_sdk.backend import Outcome
 from mmsnap_sdk.checkpoint import Checkpoint, Durability
 from mmsnap_sdk.embedded import EmbeddedBackend
-from mmsnap_sdk.request import checkpoint_request
+from mmsnap_sdk.request import checkpoint_request, retention
 
 
 class _NoProgram:
@@ -83,6 +83,15 @@ class RegionCheckpoints:
 
     def pin(self, name: str, pinned: bool) -> None:
         self._backend.pin(self._backend.find(name), pinned)
+
+    def prune(
+        self, keep_last: int | None, keep_within: str | None, *, dry_run: bool
+    ) -> list[Entry]:
+        policy = retention(keep_last, keep_within)
+        gone = self._backend.prune(policy, dry_run=True)
+        for each in () if dry_run else gone:
+            self.delete(f"@{each.epoch}")
+        return [Entry(self.owner, each, head=False) for each in gone]
 
     def wait(self, name: str, durability: Durability, timeout: str | None) -> None:
         self._backend.find(name).wait(durability, timeout)

@@ -75,6 +75,14 @@ class GroupCheckpoints:
         change = self._client.pin if pinned else self._client.unpin
         change(self.owner, name)
 
+    def prune(
+        self, keep_last: int | None, keep_within: str | None, *, dry_run: bool
+    ) -> list[Entry]:
+        gone = self._client.prune(
+            self.owner, keep_last=keep_last, keep_within=keep_within, dry_run=dry_run
+        )
+        return [_entry(each) for each in gone]
+
     def wait(self, name: str, durability: Durability, timeout: str | None) -> None:
         self._client.find(self.owner, name).wait(durability, timeout)
 

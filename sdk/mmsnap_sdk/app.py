@@ -18,7 +18,7 @@ from typing import Any, Final
 from numpy.typing import DTypeLike, NDArray
 
 from mmsnap.memory import Region
-from mmsnap.quantities import parse_duration
+from mmsnap.retention import Retention
 from mmsnap_sdk.arrays import Arrays, Shape
 from mmsnap_sdk.backend import Backend, CheckpointRequest
 from mmsnap_sdk.checkpoint import Checkpoint, Durability
@@ -28,8 +28,7 @@ from mmsnap_sdk.hooks import CallT, Hooks
 from mmsnap_sdk.lifetime import Lifetime
 from mmsnap_sdk.lineage import Lineage, require_restorable
 from mmsnap_sdk.listener import AppListener
-from mmsnap_sdk.request import checkpoint_request
-from mmsnap_sdk.retention import prune
+from mmsnap_sdk.request import checkpoint_request, retention
 from mmsnap_sdk.schedule import Schedule
 from mmsnap_sdk.schema import Migration, bring_to_schema
 from mmsnap_sdk.state import State
@@ -59,7 +58,7 @@ class App:
         """Takes over `backend`, and closes it if anything fails. Arguments as of `open`."""
         self._backend = backend
         self._region = backend.region
-        self._keep_last = keep_last
+        self._retention = None if keep_last is None else Retention(keep_last=keep_last)
         self._update: AbstractContextManager[Any] = self._region.guard
         self._failures = Failures(f"region {self._region.name}")
         self._hooks = Hooks()
@@ -275,11 +274,9 @@ class App:
         Raises:
             ValueError: neither rule was given.
         """
-        if keep_last is None and keep_within is None:
-            raise ValueError("prune needs keep_last= or keep_within=")
+        policy = retention(keep_last, keep_within)
         self._store.require_open()
-        keep_within_ns = None if keep_within is None else parse_duration(keep_within)
-        return prune(self._backend, keep_last, keep_within_ns, dry_run=dry_run)
+        return self._backend.prune(policy, dry_run=dry_run)
 
     # ---- hooks ---------------------------------------------------------------------------
 
@@ -384,10 +381,10 @@ class App:
         self._retain()
 
     def _retain(self) -> None:
-        if self._keep_last is None:
+        if self._retention is None:
             return
         try:
-            prune(self._backend, self._keep_last, None)
+            self._backend.prune(self._retention)
         except Exception as error:
             self._failures.record("deleting old checkpoints", error)
 

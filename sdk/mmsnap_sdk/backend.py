@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from mmsnap.memory import Region
+from mmsnap.retention import Retention
 from mmsnap_sdk.checkpoint import Checkpoint, Durability
 
 DEFAULT_TIMEOUT_NS: Final = 10 * 10**9
@@ -120,6 +121,9 @@ class Backend(Protocol):
 
     def pin(self, checkpoint: Checkpoint, pinned: bool) -> None:
         """Keeps it from pruning, or no longer."""
+
+    def prune(self, retention: Retention, *, dry_run: bool = False) -> list[Checkpoint]:
+        """Deletes what the policy lets go, unless `dry_run`; returns it, ascending by epoch."""
 
     def close(self) -> None:
         """Ends the membership, if any, and closes the region; takes no checkpoint."""

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
+from mmsnap.retention import Retention
 from mmsnap.rpc.v1 import mmsnap_pb2 as pb
 from mmsnap_sdk.checkpoint import DURABILITIES, Durability
 from mmsnap_sdk.service_records import (
@@ -155,6 +156,18 @@ def delete_checkpoint(group: str, name: str) -> Call[None]:
 def pin(group: str, name: str, pinned: bool) -> Call[None]:
     request = pb.PinCheckpointRequest(group=group, checkpoint=name, pinned=pinned)
     return Call("PinCheckpoint", request, _nothing)
+
+
+def prune(group: str, retention: Retention, dry_run: bool) -> Call[list[GroupCheckpoint]]:
+    request = pb.PruneRequest(
+        group=group,
+        keep_last=retention.keep_last,
+        keep_within_ns=retention.keep_within_ns,
+        dry_run=dry_run,
+    )
+    return Call(
+        "Prune", request, lambda reply: [shown(c) for c in reply.checkpoints], _OPERATION_SECONDS
+    )
 
 
 def clone(group: str, name: str, new: str) -> Call[GroupCheckpoint]:

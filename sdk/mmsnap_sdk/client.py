@@ -21,6 +21,7 @@ from mmsnap.rpc.v1 import mmsnap_pb2_grpc
 from mmsnap_sdk import calls
 from mmsnap_sdk.calls import Call, waiting
 from mmsnap_sdk.checkpoint import Durability
+from mmsnap_sdk.request import retention
 from mmsnap_sdk.service_records import (
     ArchivePiece,
     Event,
@@ -152,7 +153,11 @@ class Client:
         return self.ask(calls.find(group, name))
 
     def delete_checkpoint(self, group: str, name: str) -> None:
-        """Deletes a checkpoint; NotFoundError, ValueError for the head."""
+        """Deletes a checkpoint.
+
+        Raises NotFoundError; ValueError for the head, for what a restore waits for, and for what
+        is pinned.
+        """
         self.ask(calls.delete_checkpoint(group, name))
 
     def pin(self, group: str, name: str) -> None:
@@ -162,6 +167,30 @@ class Client:
     def unpin(self, group: str, name: str) -> None:
         """Lets pruning have a checkpoint again; NotFoundError."""
         self.ask(calls.pin(group, name, False))
+
+    def prune(
+        self,
+        group: str,
+        *,
+        keep_last: int | None = None,
+        keep_within: timedelta | str | None = None,
+        dry_run: bool = False,
+    ) -> list[GroupCheckpoint]:
+        """Deletes automatic checkpoints that no rule keeps, on all nodes; returns them.
+
+        Named and pinned ones, the head, and what a restore waits for always stay.
+
+        Args:
+            keep_last: keeps so many of the newest automatic ones.
+            keep_within: keeps what is younger, like "7d", by the clocks of the nodes.
+            dry_run: deletes nothing, only tells.
+
+        Raises:
+            ValueError: neither rule was given.
+            NotFoundError: there is no such group.
+            AbortedError: no node with members of the group gave its turn; nothing was deleted.
+        """
+        return self.ask(calls.prune(group, retention(keep_last, keep_within), dry_run))
 
     def clone(self, group: str, name: str, new: str) -> GroupCheckpoint:
         """Makes group `new`, which begins as a checkpoint of `group` was; its first checkpoint.
@@ -334,6 +363,17 @@ class AsyncClient:
     async def unpin(self, group: str, name: str) -> None:
         """See `Client.unpin`."""
         await self.ask(calls.pin(group, name, False))
+
+    async def prune(
+        self,
+        group: str,
+        *,
+        keep_last: int | None = None,
+        keep_within: timedelta | str | None = None,
+        dry_run: bool = False,
+    ) -> list[GroupCheckpoint]:
+        """See `Client.prune`."""
+        return await self.ask(calls.prune(group, retention(keep_last, keep_within), dry_run))
 
     async def clone(self, group: str, name: str, new: str) -> GroupCheckpoint:
         """See `Client.clone`."""

@@ -10,10 +10,11 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from mmsnap.errors import QuiesceTimeoutError, UnsupportedError
 from mmsnap.memory import CheckpointRecord, Region
+from mmsnap.retention import Retention, prunable
 from mmsnap_sdk.backend import DEFAULT_TIMEOUT_NS, CheckpointRequest, Listener, Outcome
 from mmsnap_sdk.checkpoint import Checkpoint, Durability
 
@@ -69,6 +70,22 @@ class EmbeddedBackend:
 
     def pin(self, checkpoint: Checkpoint, pinned: bool) -> None:
         self.region.pin(checkpoint.epoch, pinned)
+
+    def prune(self, retention: Retention, *, dry_run: bool = False) -> list[Checkpoint]:
+        head, now = self.head(), datetime.now(UTC)
+
+        def age_ns(checkpoint: Checkpoint) -> int:
+            return (now - checkpoint.created) // timedelta(microseconds=1) * 1000
+
+        chosen = prunable(
+            self.checkpoints(),
+            retention,
+            age_ns=age_ns,
+            needed=() if head is None else (head.epoch,),
+        )
+        for checkpoint in () if dry_run else chosen:
+            self.delete(checkpoint)
+        return chosen
 
     def close(self) -> None:
         self.region.close()

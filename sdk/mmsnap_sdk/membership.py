@@ -17,6 +17,7 @@ from typing import Final
 
 from mmsnap.errors import AgentUnavailableError, MmsnapError, NotFoundError, QuiesceTimeoutError
 from mmsnap.memory import CheckpointRecord, MemberEvent, Membership, Region
+from mmsnap.retention import Retention
 from mmsnap_sdk import calls
 from mmsnap_sdk.backend import CheckpointRequest, Listener, Outcome
 from mmsnap_sdk.checkpoint import Checkpoint
@@ -132,6 +133,10 @@ class GroupBackend:
 
     def pin(self, checkpoint: Checkpoint, pinned: bool) -> None:
         self._client.ask(calls.pin(self._application.group, f"@{checkpoint.epoch}", pinned))
+
+    def prune(self, retention: Retention, *, dry_run: bool = False) -> list[Checkpoint]:
+        gone = self._client.ask(calls.prune(self._application.group, retention, dry_run))
+        return list(gone)
 
     def close(self) -> None:
         self._closing.set()
@@ -254,6 +259,8 @@ def _open(admission: Admission, size_bytes: int | None) -> Region:
     try:
         for record in region.checkpoints():
             if record.epoch not in committed:
+                if record.pinned:  # the catalog's mark was the one that counted
+                    region.pin(record.epoch, False)
                 region.delete(record.epoch)
     except BaseException:
         region.close()

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any, Final
 
 from mmsnap.quantities import parse_duration
+from mmsnap.retention import Retention
 from mmsnap_sdk.backend import DEFAULT_TIMEOUT_NS, CheckpointRequest
 from mmsnap_sdk.checkpoint import DURABILITIES, Durability
 
@@ -53,6 +54,11 @@ def automatic_checkpoints(
     if interval_ns == 0:
         raise ValueError("every= is longer than nothing")
     return interval_ns, KEEP_LAST_BY_DEFAULT if keep_last is None else keep_last
+
+
+def retention(keep_last: int | None, keep_within: timedelta | str | None) -> Retention:
+    """The policy for these arguments of `prune`; ValueError when neither was given."""
+    return Retention(keep_last, None if keep_within is None else parse_duration(keep_within))
 
 
 def checkpoint_name(name: str) -> str:

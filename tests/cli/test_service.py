@@ -165,6 +165,16 @@ class TestKeeping:
         ]
         assert shop("checkpoint", "verify", "shop", first).returncode == 0
         assert shop("checkpoint", "pin", "shop", first).returncode == 0
+        policy = ("--keep-last", "0", "--keep-within", "1ns")
+        for asked in ((), ("-o", "json")):
+            told = shop("checkpoint", "prune", "shop", *policy, "--dry-run", *asked)
+            assert (told.returncode, first in told.stdout, second in told.stdout) == (
+                0,
+                False,
+                True,
+            )
+        assert [each["name"] for each in json.loads(told.stdout)] == [second]
+        assert shop("checkpoint", "prune", "shop", *policy).returncode == 2, "nobody to ask"
         assert shop("checkpoint", "prune", "shop", "--keep-last", "0", "--yes").returncode == 0
         kept = [each["name"] for each in answer(shop("checkpoint", "list", "shop", "-o", "json"))]
         assert second not in kept

@@ -69,6 +69,8 @@ def test_roles_allow_what_they_say_and_no_more(ask: Ask, node: Node, pair: Clust
         told = ask("nightly", "checkpoint", "export", "bank", "n", "/tmp/never.mmsnap")
         assert "needs the role admin" in told.stderr
         assert not Path("/tmp/never.mmsnap").exists()
+        told = ask("nightly", "checkpoint", "prune", "bank", "--keep-last", "0", "--yes")
+        assert "needs the role admin" in told.stderr
         assert ask("boss", "restore", "bank", "n").returncode == 0
         assert "may not" in ask("n2", "ps").stderr, "a node is no client"
         node.roles.write_text("[roles]\nviewer = 7\n")

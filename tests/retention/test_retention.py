@@ -89,3 +89,5 @@ def test_a_checkpoint_from_the_future_is_young() -> None:
     taken = [replace(each, ahead_ns=24 * HOUR_NS) for each in ALL]
     assert gone(keep_within_ns=0, taken=taken) == []
     assert gone(keep_last=1, taken=taken) == [1, 4, 5], "how many stay is no matter of clocks"
+    one_is_ahead = [replace(ALL[0], ahead_ns=24 * HOUR_NS), *ALL[1:]]
+    assert gone(keep_last=1, taken=one_is_ahead) == [1, 4, 5], "nor is which of them are the newest"

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 import mmsnap
-from mmsnap_sdk.retention import prunable
 
 
 @pytest.fixture
@@ -130,35 +129,6 @@ def test_prune_deletes_automatic_ones_only(app: mmsnap.App) -> None:
     assert [each.name for each in app.checkpoints()] == ["named", automatic[-1]]
     with pytest.raises(ValueError, match="keep_last= or keep_within="):
         app.prune()
-
-
-def test_which_checkpoints_a_policy_lets_go() -> None:
-    now = datetime(2026, 11, 23, tzinfo=UTC)
-
-    def taken(epoch: int, **details: Any) -> mmsnap.Checkpoint:
-        values: dict[str, Any] = {
-            "name": f"c{epoch}", "created": now - timedelta(hours=10 - epoch), "pause_ns": 0,
-            "hook_ns": 0, "bytes_written": 0, "consistency": "application", "parent": None,
-            "durability": "captured", "labels": {}, "pinned": False, "automatic": True,
-        }  # fmt: skip
-        return mmsnap.Checkpoint(epoch=epoch, **{**values, **details})
-
-    all_of_them = [
-        taken(1),
-        taken(2, pinned=True),
-        taken(3, automatic=False),
-        *map(taken, (4, 5, 6)),
-    ]
-
-    def gone(**policy: Any) -> list[int]:
-        policy = {"head_epoch": None, "keep_last": None, "keep_within_ns": None, **policy}
-        return [each.epoch for each in prunable(all_of_them, now=now, **policy)]
-
-    assert gone(keep_last=1) == [1, 4, 5]
-    assert gone(keep_last=0, head_epoch=4) == [1, 5, 6]
-    assert gone(keep_last=100) == []
-    assert gone(keep_within_ns=5 * 3600 * 10**9) == [1, 4]
-    assert gone(keep_last=2, keep_within_ns=7 * 3600 * 10**9) == [1]
 
 
 def test_the_newest_unnamed_ones_stay_when_asked_for(pool: Path) -> None:
