@@ -331,7 +331,8 @@ class LiveGroup:
         if time.monotonic() > deadline:
             names = ", ".join(seat.name for seat in self.seats.unsettled())
             raise AbortedError(
-                f"member {names} of group {self.name} is still attaching", subject=self.name
+                f"group {self.name} can not begin: member {names} is still attaching",
+                subject=self.name,
             )
         await self.seats.changed(0.2)
 
@@ -395,7 +396,7 @@ def _budgets(timeout_ns: int) -> Budgets:
 def _incomplete(group: str, missing: MemberRecord) -> AbortedError:
     state = "is lost" if missing.state is MemberState.LOST else "is not attached yet"
     return AbortedError(
-        f"member {missing.name} of group {group} {state}",
+        f"group {group} can not begin: member {missing.name} {state}",
         subject=missing.name,
         hint="start it again, or drop it from the group with Detach",
     )

@@ -23,14 +23,19 @@ _STATUS_PAUSE: Final = 8
 
 
 def error_of(failure: Failure, what: str, subject: str) -> MmsnapError:
-    """The error of an aborted operation; `what` is like "checkpoint @7 of group g"."""
+    """The error of an aborted operation; `what` is like "checkpoint @7 of group g".
+
+    Whatever it was, the message names the members that it fell on and the step.
+    """
     who = ", ".join(failure.members)
+    where = f"member {who} at {failure.step}" if who else f"at {failure.step}"
+    aborted = f"{what} was aborted: {where}"
     reason = failure.reason or failure.cause.value
     match failure.cause:
         case Cause.PAUSE:
-            return _pause_exceeded(what, who, subject)
+            return _pause_exceeded(aborted, subject)
         case Cause.TIMEOUT if failure.step in ("begin", "quiesce"):
-            return _not_quiesced(what, who, "did not end in time", failure.step, subject)
+            return _not_quiesced(aborted, "did not end in time", failure.step, subject)
         case Cause.TIMEOUT:
             reason = "did not answer in time"
         case Cause.LOST:
@@ -39,20 +44,18 @@ def error_of(failure: Failure, what: str, subject: str) -> MmsnapError:
             reason = "it ran on when its lease ended"
         case Cause.FAILED if failure.status == _STATUS_FULL:
             return PoolFullError(
-                f"{what} was aborted: member {who} found no room: {reason}",
+                f"{aborted}: found no room: {reason}",
                 subject=subject,
                 hint="delete or prune checkpoints, or enlarge the pool; the members run on",
             )
         case Cause.FAILED if failure.status == _STATUS_QUIESCE:
-            return _not_quiesced(what, who, f"failed: {reason}", failure.step, subject)
+            return _not_quiesced(aborted, f"failed: {reason}", failure.step, subject)
         case Cause.FAILED if failure.status == _STATUS_PAUSE:
-            return _pause_exceeded(what, who, subject)
+            return _pause_exceeded(aborted, subject)
         case Cause.EMPTY:
             reason = "the group has no member attached"
-    if who:
-        reason = f"member {who} at {failure.step}: {reason}"
     return AbortedError(
-        f"{what} was aborted: {reason}", subject=subject, hint="the members run on; try again"
+        f"{aborted}: {reason}", subject=subject, hint="the members run on; try again"
     )
 
 
@@ -80,18 +83,18 @@ def records_of(
     )
 
 
-def _pause_exceeded(what: str, who: str, subject: str) -> PauseExceededError:
+def _pause_exceeded(aborted: str, subject: str) -> PauseExceededError:
     return PauseExceededError(
-        f"{what} was aborted: the pause of member {who} exceeded the budget",
+        f"{aborted}: its pause exceeded the budget",
         subject=subject,
         hint="allow a longer max_pause, or checkpoint more often; the members run on",
     )
 
 
-def _not_quiesced(what: str, who: str, how: str, step: str, subject: str) -> QuiesceTimeoutError:
+def _not_quiesced(aborted: str, how: str, step: str, subject: str) -> QuiesceTimeoutError:
     doing = "hooks or pre-copy" if step == "begin" else "open updates"
     return QuiesceTimeoutError(
-        f"{what} was aborted: {doing} of member {who} {how}",
+        f"{aborted}: {doing} {how}",
         subject=subject,
         hint="make updates and hooks shorter; the members run on",
     )

@@ -67,7 +67,7 @@ def test_member_that_dies_while_quiescing(pair: Site, odd: FakeMember) -> None:
     odd.expect(Kind.QUIESCE)
     time.sleep(0.1)
     odd.socket.close()
-    attempt.failed_with(AbortedError, "odd")
+    attempt.failed_with(AbortedError, "member odd at quiesce")
     attempt.stalled(0.5)
     pair.client.checkpoint("g")  # it was dropped (fresh): the others go on without it
 
@@ -80,7 +80,7 @@ def test_member_that_detaches_between_held_and_cut(pair: Site, odd: FakeMember) 
     odd.say(Kind.HELD, epoch)
     odd.expect(Kind.CUT)
     odd.say(Kind.BYE)
-    attempt.failed_with(AbortedError, "odd")
+    attempt.failed_with(AbortedError, "member odd at cut")
     attempt.stalled(0.5)
     pair.client.checkpoint("g")
 
@@ -91,7 +91,7 @@ def test_member_that_hangs_while_quiescing_is_named_within_the_budget(
     attempt = Attempt(pair)
     odd.say(Kind.READY, odd.expect(Kind.BEGIN))
     odd.expect(Kind.QUIESCE)
-    attempt.failed_with(MmsnapError, "odd")
+    attempt.failed_with(MmsnapError, "member odd at quiesce")
     odd.expect(Kind.ABORT)
     attempt.stalled(2.5)
 
@@ -107,7 +107,7 @@ def test_member_whose_lease_ended_voids_the_epoch_for_all(pair: Site, odd: FakeM
     odd.expect(Kind.RESUME)
     odd.say(Kind.VOID, epoch)
     odd.expect(Kind.ABORT)
-    attempt.failed_with(AbortedError, "lease")
+    attempt.failed_with(AbortedError, "member odd at resume: it ran on when its lease ended")
 
 
 def test_member_without_room_is_told_as_a_full_pool(pair: Site, odd: FakeMember) -> None:
@@ -115,7 +115,7 @@ def test_member_without_room_is_told_as_a_full_pool(pair: Site, odd: FakeMember)
     epoch = odd.expect(Kind.BEGIN)
     odd.say(Kind.FAILED, epoch, (5, Kind.BEGIN))
     odd.expect(Kind.ABORT)
-    attempt.failed_with(PoolFullError, "odd")
+    attempt.failed_with(PoolFullError, "member odd at begin")
     attempt.stalled(0.5)
 
 
@@ -124,7 +124,7 @@ def test_member_that_talks_nonsense_in_the_cut_is_shut_out(pair: Site, odd: Fake
     odd.say(Kind.READY, odd.expect(Kind.BEGIN))
     odd.expect(Kind.QUIESCE)
     odd.socket.send(b"\xff" * 192)
-    attempt.failed_with(AbortedError, "odd")
+    attempt.failed_with(AbortedError, "member odd at quiesce")
     attempt.stalled(0.5)
     assert pair.client.members("g")
 
@@ -162,7 +162,7 @@ def test_member_in_doubt_about_an_aborted_epoch_is_told_so(pair: Site, odd: Fake
     odd.say(Kind.READY, epoch)
     odd.expect(Kind.QUIESCE)
     odd.close()
-    attempt.failed_with(AbortedError, "odd")
+    attempt.failed_with(AbortedError, "member odd at quiesce")
     again = FakeMember(pair.address, "odd", on_loss="fresh")
     again.hello(in_doubt=epoch)
     assert again.expect(Kind.WELCOME, Kind.ABORT) == epoch

@@ -85,7 +85,7 @@ def test_io_uring_is_refused_in_words_of_the_user(here: Site) -> None:
 def test_a_pause_that_would_be_too_long_is_refused_by_the_estimate(here: Site) -> None:
     shim = counter(here, mib="64")
     told = refused(here, "checkpoint", "create", "g", "--max-pause", "2ms")
-    assert "the pause of member a exceeded the budget" in told
+    assert "member a at begin: its pause exceeded the budget" in told
     counts_on(shim)
     here.mmsnap("checkpoint", "create", "g", "--max-pause", "9s")
 
@@ -93,7 +93,7 @@ def test_a_pause_that_would_be_too_long_is_refused_by_the_estimate(here: Site) -
 def test_a_dump_that_takes_too_long_is_stopped_and_the_program_runs_on(here: Site) -> None:
     shim = counter(here, mib="512")
     told = refused(here, "checkpoint", "create", "g", "--max-pause", "150ms")
-    assert "the pause of member a exceeded the budget" in told
+    assert "member a at cut: its pause exceeded the budget" in told
     counts_on(shim)
     left = [path.name for path in (here.pool / "processes/g.a").iterdir()]
     assert not [name for name in left if name[0].isdecimal() or "reserve" in name], left
