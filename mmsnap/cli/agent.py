@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +12,13 @@ from mmsnap.cli.options import Address
 
 if TYPE_CHECKING:
     from mmsnap.node.cluster import Cluster
+
+
+class LogFormat(StrEnum):
+    """How a line of the log looks."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 def agent(
@@ -57,6 +65,9 @@ def agent(
             help="Shuts a node off, whose name is added; ending with 0 proves that it is down.",
         ),
     ] = None,
+    log_format: Annotated[
+        LogFormat, typer.Option(help="Lines for people, or a JSON object each.")
+    ] = LogFormat.TEXT,
 ) -> None:
     """Serve this machine's groups, with their regions in a pool.
 
@@ -78,10 +89,14 @@ def agent(
     """
     import asyncio
     import dataclasses
-    import logging
+    import os
     import shlex
 
+    if log_format is LogFormat.JSON:
+        # What gRPC's own code writes to stderr is not JSON; it reads this when it is loaded.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from mmsnap.node.agent import run
+    from mmsnap.node.logs import log_to_stderr
 
     cluster = _cluster(node, listen, advertise, etcd, tls, etcd_tls, roles)
     if cluster is not None:
@@ -90,9 +105,7 @@ def agent(
     elif replicas or fence_command:
         raise typer.BadParameter("only a node of several has others", param_hint="--node")
 
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-    )
+    log_to_stderr(as_json=log_format is LogFormat.JSON, node=node or "")
     asyncio.run(run(pool, address, cluster))
 
 

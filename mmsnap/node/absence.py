@@ -96,4 +96,4 @@ async def _take_for_lost(groups: Groups, name: str, node: str) -> None:
             await pay(group, seats)
     except MmsnapError as error:
         # Owed still, until a member that was lost comes back.
-        log.warning("group %s: after the loss of node %s: %s", name, node, error)
+        log.warning("after the loss of a node: %s", error, extra=group.about(peer=node))

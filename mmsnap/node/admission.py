@@ -80,7 +80,7 @@ async def _come_home(group: LiveGroup, application: Application) -> None:
         assert group.desk.mesh is not None
         home = group.desk.mesh.name, application.incarnation
         if row is not None and (row.node, row.incarnation) != home:
-            end_leftover(group.name, member, application.pid)
+            end_leftover(group, member, application.pid)
             raise fenced(group.name, row)
         return
     async with group.turn():
@@ -99,7 +99,8 @@ async def greet(group: LiveGroup, seat: Seat, hello: Hello, pid: int) -> None:
     if epoch:
         committed = await ledger.ask(ledger.catalog.settle, group.name, epoch)
         switchboard.order(seat.token, Commit(epoch) if committed else Abort(epoch))
-        log.info("group %s epoch %d: told %s the outcome it missed", group.name, epoch, seat.name)
+        about = group.about(epoch=epoch, member=seat.name)
+        log.info("told the outcome it missed", extra=about)
     if group.seats.get(seat.name) is not seat:
         return  # its line ended meanwhile
     await ledger.ask(
@@ -113,13 +114,14 @@ async def greet(group: LiveGroup, seat: Seat, hello: Hello, pid: int) -> None:
     seat.standing = Standing.SEATED
     group.seats.change()
     group.tell("attached", member=seat.name, text=f"process {pid}")
-    log.info("group %s: %s attached, process %d", group.name, seat.name, pid)
+    log.info("attached, process %d", pid, extra=group.about(member=seat.name))
 
 
 async def _admit(group: LiveGroup, application: Application) -> Admission:
     ledger, switchboard = group.desk.ledger, group.desk.switchboard
     record = await _record(group)
     row = await row_of(group, application.member)
+    group.epoch = max(group.epoch, record.next_epoch - 1)
     seat = Seat(
         member=MemberRecord(
             group=group.name,

@@ -15,6 +15,8 @@ import grpc
 
 from mmsnap.catalog import EngineKind
 from mmsnap.errors import AbortedError
+from mmsnap.group.messages import Report
+from mmsnap.node.logs import about
 from mmsnap.node.packets import PacketError, decode
 from mmsnap.node.replies import ENGINES
 from mmsnap.node.switchboard import Switchboard
@@ -62,6 +64,8 @@ class Enlistment:
     def __init__(self, node: str, channel: grpc.aio.Channel, switchboard: Switchboard) -> None:
         self.node = node
         self.seats: list[RemoteSeat] = []
+        self._group = ""
+        self._heard: Report | None = None  # the last one
         self._channel = channel
         self._switchboard = switchboard
         self._loop = asyncio.get_running_loop()
@@ -71,6 +75,7 @@ class Enlistment:
 
     async def open(self, group: str, coordinator: str) -> None:
         """Waits for the node's turn; AbortedError when it can not be had."""
+        self._group = group
         method = self._channel.stream_stream(
             "/mmsnap.v1.Peer/Enlist",
             request_serializer=pb.EnlistRequest.SerializeToString,
@@ -112,7 +117,7 @@ class Enlistment:
         try:
             await asyncio.wait_for(asyncio.gather(*self._tasks), _OPEN_SECONDS)
         except (TimeoutError, grpc.RpcError) as error:
-            log.warning("node %s did not end its part: %s", self.node, error)
+            log.warning("a node did not end its part: %s", error, extra=self._about())
             self._call.cancel()
 
     def send_from_thread(self, message: pb.EnlistRequest) -> None:
@@ -125,14 +130,14 @@ class Enlistment:
                 await self._call.write(message)
             await self._call.done_writing()
         except (grpc.RpcError, asyncio.InvalidStateError) as error:
-            log.debug("node %s hears nothing more: %s", self.node, error)
+            log.debug("a node hears nothing more: %s", error, extra=self._about())
 
     async def _hear_all(self) -> None:
         try:
             while (reply := await self._call.read()) is not grpc.aio.EOF:
                 self._hear(reply)
         except grpc.RpcError as error:
-            log.warning("node %s is lost to the operation: %s", self.node, error)
+            log.warning("a node is lost to the operation: %s", error, extra=self._about())
         for seat in self.seats:
             self._lose(seat.token)
 
@@ -143,10 +148,14 @@ class Enlistment:
         try:
             _, report = decode(reply.packet.data)
         except PacketError as error:
-            log.warning("node %s sent nonsense: %s", self.node, error)
+            log.warning("a node sent nonsense: %s", error, extra=self._about())
             return
+        self._heard = report
         token = reply.packet.token
         self._switchboard.post(lambda: self._switchboard.hear_remote(token, report))
+
+    def _about(self) -> dict[str, str | int]:
+        return about(self._group, getattr(self._heard, "epoch", 0), peer=self.node)
 
     def _lose(self, token: int) -> None:
         self._switchboard.post(lambda: self._switchboard.lose_remote(token))

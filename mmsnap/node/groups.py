@@ -81,7 +81,7 @@ class Groups:
         if entry is None:
             return
         group, seat = entry
-        log.info("group %s epoch %d: %s: %s", group.name, epoch, seat.name, reason)
+        log.info("%s", reason, extra=group.about(epoch=epoch, member=seat.name))
         if group.seats.leave(seat):
             self.run(seat_ended(group, seat, said_bye, epoch))
 
@@ -89,11 +89,10 @@ class Groups:
         entry = self._tokens.get(token)
         if entry is not None:
             group, seat = entry
-            order = Kind(report.order).name
-            log.warning(
-                "group %s epoch %d: %s failed at %s: %s",
-                group.name, report.epoch, order, seat.name, report.reason,
-            )  # fmt: skip
+            about = group.about(
+                epoch=report.epoch, member=seat.name, phase=Kind(report.order).name.lower()
+            )
+            log.warning("failed: %s", report.reason, extra=about)
             if report.order == Kind.COMMIT:
                 # It stays in doubt until it says Hello again and is told once more.
                 self.desk.switchboard.hang_up(token, "could not commit")
@@ -105,14 +104,14 @@ class Groups:
                 self.run(self._restore_pending(group))
         except Exception:
             # Left half way in, it would keep everybody else's turn from coming.
-            log.exception("group %s: %s was not welcomed", group.name, seat.name)
+            log.exception("was not welcomed", extra=group.about(member=seat.name))
             self.desk.switchboard.hang_up(seat.token, "was not welcomed")
 
     async def _restore_pending(self, group: LiveGroup) -> None:
         try:
             await group.restore_pending()
         except MmsnapError as error:
-            log.warning("group %s: what was pending: %s", group.name, error)
+            log.warning("what was pending: %s", error, extra=group.about())
 
     def _forget_who_never_came(self) -> None:
         for token, (group, seat) in tuple(self._tokens.items()):

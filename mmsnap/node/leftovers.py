@@ -39,7 +39,7 @@ async def _look(groups: Groups, mesh: Mesh) -> None:
     rows = {(row.group, row.name): row for row in await ledger.ask(ledger.catalog.members)}
     for group, seat in seats:
         if is_superseded(seat, rows.get((group, seat.name))):
-            end_leftover(group, seat.name, seat.pid)
+            end_leftover(groups.group(group), seat.name, seat.pid)
             switchboard.hang_up(seat.token, "its member lives elsewhere")
     nodes = await ledger.ask(ledger.catalog.nodes)
     if mesh.name not in nodes or nodes[mesh.name].down:

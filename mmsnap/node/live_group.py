@@ -28,6 +28,7 @@ from mmsnap.group import (
 )
 from mmsnap.node.events import Event, Events
 from mmsnap.node.ledger import Ledger
+from mmsnap.node.logs import about
 from mmsnap.node.mesh import Mesh
 from mmsnap.node.outcomes import error_of, records_of
 from mmsnap.node.perform import Participant, perform
@@ -90,6 +91,7 @@ class LiveGroup:
         self.desk = desk
         self.seats = Seats()
         self.readers = Readers()
+        self.epoch = 0  # of the last operation that is known here
         self._turn = asyncio.Lock()
         self._waiting = 0
 
@@ -240,13 +242,17 @@ class LiveGroup:
         step: Callable[[str], None] = lambda step: None,
     ) -> Finished:
         """Run an operation to its end; raises what aborted it."""
+        self.epoch = operation.epoch
         finished = await perform(self.desk.switchboard, operation, seats, record=record, step=step)
-        if finished.failure is not None and not finished.committed:
-            error = error_of(finished.failure, what, self.name)
-            log.warning("%s", error)
+        failure = finished.failure
+        if failure is not None and not finished.committed:
+            error = error_of(failure, what, self.name)
+            log.warning(
+                "%s", error, extra=self.about(member=", ".join(failure.members), phase=failure.step)
+            )
             self.tell("aborted", epoch=operation.epoch, text=error.message)
             raise error
-        log.info("%s done, held %.3f ms", what, finished.held_ns / 1e6)
+        log.info("%s done, held %.3f ms", what, finished.held_ns / 1e6, extra=self.about())
         return finished
 
     # ---- turns ----
@@ -363,13 +369,19 @@ class LiveGroup:
                         return
                     break
                 except AbortedError as error:
-                    log.warning("epoch %d is in doubt: %s", checkpoint.epoch, error)
+                    log.warning("it is in doubt: %s", error, extra=self.about(phase="decide"))
                     await asyncio.sleep(_DOUBT_SECONDS)
             raise
 
     def tell(self, kind: str, *, member: str = "", epoch: int = 0, text: str = "") -> None:
         """Tell the watchers."""
         self.desk.events.tell(Event(kind, self.name, member, epoch, text))
+
+    def about(
+        self, *, epoch: int = 0, member: str = "", peer: str = "", phase: str = ""
+    ) -> dict[str, str | int]:
+        """What a line in the log is about; without an `epoch` it came after the last one."""
+        return about(self.name, epoch or self.epoch, member=member, peer=peer, phase=phase)
 
 
 def programs_missing(target: GroupCheckpoint, seats: Sequence[Participant]) -> tuple[str, ...]:

@@ -54,9 +54,10 @@ async def seat_ended(group: LiveGroup, seat: Seat, said_bye: bool, epoch: int) -
         except MmsnapError as error:
             if isinstance(error, FencedError):
                 return  # it lives elsewhere by now
-            log.warning("group %s: the end of %s: %s", group.name, seat.name, error)
+            log.warning("its end: %s", error, extra=group.about(epoch=epoch, member=seat.name))
         await asyncio.sleep(_PAUSE_SECONDS)
-    log.error("group %s: the end of %s was not dealt with", group.name, seat.name)
+    about = group.about(epoch=epoch, member=seat.name)
+    log.error("its end was not dealt with", extra=about)
 
 
 async def note_loss(
@@ -83,7 +84,7 @@ async def pay(group: LiveGroup, seats: list[Participant]) -> None:
     owed = [row.name for row in rows if is_owed(row, record)]
     if not owed:
         return
-    log.warning("group %s: lost %s, back to the head", group.name, ", ".join(owed))
+    log.warning("lost, back to the head", extra=group.about(member=", ".join(owed)))
     head = await ledger.ask(ledger.catalog.find, group.name, "latest")
     await group.roll_back(head, seats)
 

@@ -49,7 +49,7 @@ async def come_here(group: LiveGroup, member: str) -> None:
         await note_loss(group, here, epoch=0)
     else:
         await ledger.ask(ledger.catalog.put_member, here)
-    log.warning("group %s: %s comes from node %s", group.name, member, row.node)
+    log.warning("comes from another node", extra=group.about(member=member, peer=row.node))
 
 
 async def _ask_to_let_go(group: LiveGroup, row: MemberRecord) -> None:
@@ -98,8 +98,8 @@ def fenced(group: str, row: MemberRecord) -> FencedError:
     )
 
 
-def end_leftover(group: str, member: str, pid: int) -> None:
+def end_leftover(group: LiveGroup, member: str, pid: int) -> None:
     """Ends a superseded process, before it does anything in the name of a member that it is not."""
-    log.error("group %s: ended process %d, a leftover of %s", group, pid, member)
+    log.error("ended process %d, a leftover of it", pid, extra=group.about(member=member))
     with suppress(ProcessLookupError, PermissionError):
         os.kill(pid, signal.SIGKILL)

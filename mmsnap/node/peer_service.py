@@ -50,7 +50,8 @@ class PeerService(peer_pb2_grpc.PeerServicer):
             _check_version(opening)
             group = self._groups.group(bounds.check_label("group", opening.group))
             async with group.turn(settled=True):
-                log.debug("group %s takes part in what %s does", group.name, opening.coordinator)
+                about = group.about(peer=opening.coordinator)
+                log.debug("takes part in an operation of another node", extra=about)
                 async for reply in self._take_part(group, requests):
                     yield reply
         except failures.FAILURES as error:
@@ -134,6 +135,7 @@ class PeerService(peer_pb2_grpc.PeerServicer):
         def begin() -> None:
             found = ((seat.token, self._switchboard.line(seat.token)) for seat in seats)
             relay = Relay(
+                group.name,
                 {token: line for token, line in found if line is not None},
                 lambda token, data: tell(
                     pb.EnlistReply(packet=pb.MemberPacket(token=token, data=data))
@@ -148,18 +150,19 @@ class PeerService(peer_pb2_grpc.PeerServicer):
 
         self._switchboard.post(begin)
         relay = await relaying
-        obeying = asyncio.create_task(self._obey(relay, requests, tell))
+        obeying = asyncio.create_task(self._obey(group, relay, requests, tell))
         try:
             while (reply := await replies.get()) is not None:
                 yield reply
         finally:
             obeying.cancel()
+            group.epoch = max(group.epoch, relay.epoch)
             # Also when the call was cut: whoever was in the middle of something is let go.
             self._switchboard.post(lambda: self._switchboard.end_relay(relay))
             if self._groups.desk.replicas is not None:
                 self._groups.desk.replicas.wake()
 
-    async def _obey(self, relay: Relay, requests: Requests, tell: Any) -> None:
+    async def _obey(self, group: LiveGroup, relay: Relay, requests: Requests, tell: Any) -> None:
         try:
             async for request in requests:
                 match request.WhichOneof("what"):
@@ -174,7 +177,11 @@ class PeerService(peer_pb2_grpc.PeerServicer):
                     case _:
                         raise PacketError("an enlistment is opened once")
         except (grpc.RpcError, PacketError, MmsnapError) as error:
-            log.warning("an operation of another node broke off: %s", error)
+            log.warning(
+                "an operation of another node broke off: %s",
+                error,
+                extra=group.about(epoch=relay.epoch),
+            )
         finally:
             self._switchboard.post(lambda: tell(None))
 

@@ -7,7 +7,6 @@ is made over here, and its end comes back as a future.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Iterable
 
 from mmsnap.group import Finished, Operation
@@ -15,8 +14,6 @@ from mmsnap.node.conductor import Audience, Conductor, MemberLine
 from mmsnap.node.enlistment import RemoteSeat
 from mmsnap.node.seats import Seat
 from mmsnap.node.switchboard import Switchboard
-
-log = logging.getLogger(__name__)
 
 Participant = Seat | RemoteSeat
 
@@ -45,7 +42,6 @@ async def perform(
         try:
             await record()
         except Exception as error:
-            log.warning("epoch %d was not recorded: %s", operation.epoch, error)
             accepted, reason = False, str(error)
         switchboard.post(lambda: switchboard.answer(conductor, accepted, reason))
 

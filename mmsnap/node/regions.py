@@ -14,6 +14,7 @@ from typing import Final
 
 from mmsnap.errors import InUseError, MmsnapError, NotFoundError
 from mmsnap.memory import CheckpointRecord, Region
+from mmsnap.node.logs import about
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ def delete_checkpoints(
     try:
         opened = Region.open(pool, region, mode="r+", decide=decide)
     except MmsnapError as error:
-        log.warning("region %s keeps bytes: %s", region, error)
+        log.warning("its region keeps bytes: %s", error, extra=_about(region))
         return
     try:
         for record in gone:
@@ -58,9 +59,14 @@ def delete_checkpoints(
                 opened.pin(record.epoch, False)
             opened.delete(record.epoch)
     except (MmsnapError, ValueError) as error:
-        log.warning("region %s keeps bytes: %s", region, error)
+        log.warning("its region keeps bytes: %s", error, extra=_about(region))
     finally:
         opened.close()
+
+
+def _about(region: str) -> dict[str, str | int]:
+    group, _, member = region.partition(".")
+    return about(group, 0, member=member)
 
 
 def verify_checkpoint(pool: Path, region: str, epoch: int, decide: Callable[[int], bool]) -> None:

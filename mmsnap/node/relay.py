@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 
 from mmsnap.group.messages import Abort, EpochReport, Sealed
 from mmsnap.node.lines import Line
+from mmsnap.node.logs import about
 from mmsnap.node.packets import encode, encode_report, unpack
 
 log = logging.getLogger(__name__)
@@ -22,11 +23,13 @@ class Relay:
 
     def __init__(
         self,
+        group: str,
         lines: Mapping[int, Line],
         report: Callable[[int, bytes], None],
         lost: Callable[[int], None],
     ) -> None:
         """`report` and `lost` are told of a token, on the switchboard's thread."""
+        self._group = group
         self.lines = dict(lines)
         self.epoch = 0
         self._report = report
@@ -69,7 +72,7 @@ class Relay:
         """The call is over; if it is so in the middle, the coordinator is gone."""
         if self._settled or not self._ordered:
             return
-        log.warning("epoch %d: its coordinator is gone", self.epoch)
+        log.warning("its coordinator is gone", extra=about(self._group, self.epoch))
         for token in self._ordered:
             line = self.lines.get(token)
             if line is None:

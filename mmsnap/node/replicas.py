@@ -21,6 +21,7 @@ from mmsnap.catalog.durability import holding
 from mmsnap.errors import CorruptionError, MmsnapError, NotFoundError
 from mmsnap.memory import crc32c
 from mmsnap.node.ledger import Ledger
+from mmsnap.node.logs import about
 from mmsnap.node.mesh import Mesh
 from mmsnap.store import PartName, Unpacking, epochs_here
 
@@ -98,7 +99,7 @@ class Replicas:
             await self._ledger.ask(
                 self._ledger.catalog.put_copy, part.group, part.epoch, part.member, self._mesh.name
             )
-        log.debug("fetched %s from %s", part, source)
+        log.debug("fetched", extra=_about(part, source))
 
     async def bring_home(self, group: str, member: str, engine: EngineKind) -> None:
         """Gets what this pool lacks of a member that is to run here: the head, and all before it.
@@ -121,7 +122,7 @@ class Replicas:
             except MmsnapError as error:
                 if checkpoint.epoch == head_epoch:
                     raise
-                log.warning("%s can not be had: %s", part, error)
+                log.warning("can not be had: %s", error, extra=_about(part))
 
     async def require_parts(
         self, checkpoint: GroupCheckpoint, seats: Mapping[str, tuple[str, EngineKind]]
@@ -160,7 +161,7 @@ class Replicas:
                 await self.fetch(part, node)
                 return
             except MmsnapError as error:
-                log.warning("%s could not be fetched from %s: %s", part, node, error)
+                log.warning("could not be fetched: %s", error, extra=_about(part, node))
                 failure = error
         raise failure
 
@@ -244,7 +245,7 @@ class Replicas:
             except NotFoundError:
                 return  # it was deleted meanwhile
             except MmsnapError as error:
-                log.warning("node %s keeps no copy of %s: %s", node.name, part, error)
+                log.warning("keeps no copy: %s", error, extra=_about(part, node.name))
                 self._resting[node.name] = now + _REST_SECONDS
 
     async def _report_losses(self) -> None:
@@ -268,7 +269,9 @@ class Replicas:
                 # One above all that is here may be sealed, and its member not told yet.
                 newest = max(here[whose], default=known.epoch + 1)
                 if known.epoch not in here[whose] and known.epoch < newest:
-                    log.warning("@%d of %s.%s is lost here", known.epoch, *whose)
+                    log.warning(
+                        "is lost here", extra=about(known.group, known.epoch, member=member)
+                    )
                     await self._ledger.ask(
                         catalog.drop_copy, known.group, known.epoch, member, mine
                     )
@@ -277,6 +280,10 @@ class Replicas:
 def _rank(part: PartName, node: str) -> int:
     """Each member prefers other nodes, always the same (rendezvous hashing)."""
     return crc32c(f"{part.group}/{part.member}/{node}".encode())
+
+
+def _about(part: PartName, peer: str = "") -> dict[str, str | int]:
+    return about(part.group, part.epoch, member=part.member, peer=peer, phase="replicate")
 
 
 def _lost(part: PartName, names: tuple[str, ...]) -> NotFoundError:

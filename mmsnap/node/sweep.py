@@ -79,7 +79,10 @@ class Sweeper:
             try:
                 await sweep(self._groups.group(name))
             except Exception:
-                log.exception("group %s: what was forgotten could not be removed", name)
+                log.exception(
+                    "what was forgotten could not be removed",
+                    extra=self._groups.group(name).about(),
+                )
 
     async def _woken(self, until: float) -> bool:
         try:
@@ -106,10 +109,10 @@ async def sweep(group: LiveGroup) -> None:
                 if free:
                     await _sweep_member(group, member)
         except AbortedError as error:
-            log.info("group %s keeps bytes for now: %s", group.name, error)
+            log.info("keeps bytes for now: %s", error, extra=group.about())
             return
         except (MmsnapError, OSError) as error:
-            log.warning("group %s: member %s keeps bytes: %s", group.name, member, error)
+            log.warning("keeps bytes: %s", error, extra=group.about(member=member))
 
 
 async def _sweep_member(group: LiveGroup, member: str) -> None:

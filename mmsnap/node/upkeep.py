@@ -17,6 +17,7 @@ from mmsnap.errors import AbortedError, InUseError, NotFoundError
 from mmsnap.group.messages import Pin
 from mmsnap.node import regions
 from mmsnap.node.live_group import LiveGroup
+from mmsnap.node.logs import about
 from mmsnap.node.mesh import Mesh
 from mmsnap.node.regions import region_name
 from mmsnap.node.sweep import follow
@@ -72,7 +73,7 @@ async def _forget(group: LiveGroup, checkpoint: GroupCheckpoint) -> bool:
     try:
         await ledger.ask(ledger.catalog.delete, group.name, checkpoint.epoch)
     except (NotFoundError, ValueError) as error:
-        log.info("group %s: not pruned: %s", group.name, error)
+        log.info("not pruned: %s", error, extra=group.about())
         return False
     group.tell("deleted", epoch=checkpoint.epoch, text=checkpoint.name)
     return True
@@ -101,7 +102,7 @@ async def _take_one(taken: AsyncExitStack, mesh: Mesh, nodes: list[str], group: 
             await taken.enter_async_context(mesh.enlisted(node, group))
             return
         except AbortedError as error:
-            log.info("group %s: %s", group, error)
+            log.info("another node is asked: %s", error, extra=about(group, 0))
             refusal = error
     raise refusal
 

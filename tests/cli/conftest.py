@@ -76,10 +76,12 @@ def pool() -> Iterator[Path]:
 class Service:
     """A running `mmsnap agent`."""
 
-    def __init__(self, pool: Path, address: str, environment: dict[str, str]) -> None:
+    def __init__(
+        self, pool: Path, address: str, environment: dict[str, str], *options: str
+    ) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the service
         self._process = subprocess.Popen(
-            [MMSNAP, "agent", "--pool", pool, "--address", address],
+            [MMSNAP, "agent", "--pool", pool, "--address", address, *options],
             env=environment,
             stderr=self._log,
         )

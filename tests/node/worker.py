@@ -98,14 +98,14 @@ def work(options: dict[str, Any], pipe: Connection) -> None:
 def serve(pool: str, address: str, errors: str, fault: str) -> None:
     """A process that is a node service, with one of `FAULTS` or none."""
     import asyncio
-    import logging
     from pathlib import Path
 
     from mmsnap.node.agent import run
+    from mmsnap.node.logs import log_to_stderr
     from tests.node.faults import FAULTS
 
     FAULTS[fault]()
 
     os.dup2(os.open(errors, os.O_WRONLY | os.O_APPEND), 2)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
+    log_to_stderr(as_json=False)
     asyncio.run(run(Path(pool), address))
