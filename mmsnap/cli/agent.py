@@ -63,6 +63,11 @@ def agent(
         typer.Option(
             metavar="COMMAND",
             help="Shuts a node off, whose name is added; ending with 0 proves that it is down.",
+    metrics: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[HOST:]PORT",
+            help="Where to serve metrics for Prometheus; by default on 127.0.0.1.",
         ),
     ] = None,
     log_format: Annotated[
@@ -79,6 +84,8 @@ def agent(
     With --node it is one of several: groups may have members on all of them, and are checkpointed
     together by whichever is asked. They keep their catalog in etcd and speak over mutual TLS, each
     with a certificate for its name. Clients reach it over TLS too, and may do what --roles says.
+
+    Metrics are plain HTTP, open to whoever reaches the port; they have no names in them.
 
     \b
     Examples:
@@ -105,8 +112,18 @@ def agent(
     elif replicas or fence_command:
         raise typer.BadParameter("only a node of several has others", param_hint="--node")
 
+    metrics_at = None if metrics is None else _host_and_port(metrics)
     log_to_stderr(as_json=log_format is LogFormat.JSON, node=node or "")
-    asyncio.run(run(pool, address, cluster))
+    asyncio.run(run(pool, address, cluster, metrics_at))
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
+        raise typer.BadParameter(
+            f"{text!r} is not like 9464 or 10.0.0.1:9464", param_hint="--metrics"
+        )
+    return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
 
 
 def _cluster(

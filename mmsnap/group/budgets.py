@@ -6,7 +6,7 @@ clock: the caller of the state machine brings the time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MILLISECOND_NS = 1_000_000
 SECOND_NS = 1_000_000_000
@@ -40,6 +40,17 @@ class Budgets:
     check_ns: int = 60 * SECOND_NS
     # Undo deltas are laid over the base and tracking is armed, all held.
     restore_ns: int = 30 * SECOND_NS
+
+    def with_timeout(self, timeout_ns: int) -> Budgets:
+        """The same with that long for hooks and open updates; 0: as they are."""
+        if not timeout_ns:
+            return self
+        return replace(
+            self,
+            hooks_ns=timeout_ns,
+            begin_ns=timeout_ns + self.answer_ns,
+            quiesce_ns=min(timeout_ns, self.quiesce_ns),
+        )
 
 
 DEFAULT_BUDGETS = Budgets()

@@ -36,6 +36,7 @@ from mmsnap.node.peer_service import PeerService
 from mmsnap.node.pool_lock import PoolLock
 from mmsnap.node.replicas import Replicas
 from mmsnap.node.roles import Roles
+from mmsnap.node.scraping import MembersNow, MetricsServer
 from mmsnap.node.service import AgentService
 from mmsnap.node.sweep import Sweeper
 from mmsnap.node.switchboard import Switchboard
@@ -82,11 +83,21 @@ class Agent:
     """A running node service. `start`, then `stop`; of one event loop."""
 
     def __init__(
-        self, pool: Path, address: str | None = None, cluster: Cluster | None = None
+        self,
+        pool: Path,
+        address: str | None = None,
+        cluster: Cluster | None = None,
+        metrics_at: tuple[str, int] | None = None,
     ) -> None:
-        """`cluster`: what it takes to be one node of several."""
+        """Make it; nothing happens yet.
+
+        Args:
+            cluster: what it takes to be one node of several.
+            metrics_at: host and port where Prometheus asks for the metrics; None: nowhere.
+        """
         self.pool = pool.absolute()
         self._cluster = cluster
+        self._metrics_at = metrics_at
         self.address = address or default_address()
         self._socket = socket_path(self.address)
         self._ending = asyncio.Event()
@@ -97,7 +108,8 @@ class Agent:
 
         Raises:
             NotFoundError: the pool's folder is not there.
-            InUseError: the pool or the address has a service already.
+            InUseError: the pool or the address has a service already, the port is taken.
+            UnsupportedError: the metrics can not be served where they should.
         """
         if not self.pool.is_dir():
             raise NotFoundError(
@@ -130,6 +142,10 @@ class Agent:
         self._groups = Groups(desk)
         groups.append(self._groups)
         self._sweeper = Sweeper(self._groups)
+        self._metrics: MetricsServer | None = None
+        if self._metrics_at is not None:
+            desk.metrics.look_at(self.pool, MembersNow(self._groups))
+            self._metrics = MetricsServer(*self._metrics_at, desk.metrics)
         self._switchboard.start()
         self._server = await self._listen()
         if self._mesh is not None and self._replicas is not None:
@@ -155,6 +171,8 @@ class Agent:
 
     async def stop(self) -> None:
         """End: no new calls, what is under way ends, members run on by themselves."""
+        if self._metrics is not None:
+            await asyncio.to_thread(self._metrics.stop)
         await self._server.stop(_GRACE_SECONDS)
         await self._sweeper.stop()
         await self._groups.close()
@@ -191,9 +209,14 @@ class Agent:
         return server
 
 
-async def run(pool: Path, address: str | None = None, cluster: Cluster | None = None) -> None:
+async def run(
+    pool: Path,
+    address: str | None = None,
+    cluster: Cluster | None = None,
+    metrics_at: tuple[str, int] | None = None,
+) -> None:
     """Serve until SIGTERM or SIGINT; what `Agent.start` raises."""
-    agent = Agent(pool, address, cluster)
+    agent = Agent(pool, address, cluster, metrics_at)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, agent.end)

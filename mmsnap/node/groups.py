@@ -14,6 +14,7 @@ from mmsnap.node.admission import Admission, Application, attach, greet
 from mmsnap.node.live_group import Desk, LiveGroup
 from mmsnap.node.losses import seat_ended
 from mmsnap.node.regions import region_name
+from mmsnap.node.replies import STATE_NAMES, member_state
 from mmsnap.node.seats import Seat
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,17 @@ class Groups:
     def pids(self) -> dict[str, int]:
         """The processes that are attached, by the name of their region."""
         return {region_name(group, seat.name): seat.pid for group, seat in self.seats()}
+
+    async def states(self) -> dict[str, int]:
+        """How many members of this node are in which state, as `ps` names them."""
+        ledger, mesh = self.desk.ledger, self.desk.mesh
+        here = "" if mesh is None else mesh.name
+        counts = dict.fromkeys(STATE_NAMES.values(), 0)
+        for row in await ledger.ask(ledger.catalog.members, None):
+            if row.node == here:
+                state = member_state(row, self.group(row.group).seats.get(row.name))
+                counts[STATE_NAMES[state]] += 1
+        return counts
 
     def run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Run something to its end, whoever stops waiting for it."""

@@ -19,7 +19,6 @@ from mmsnap.catalog import EngineKind, GroupCheckpoint, MemberRecord, MemberStat
 from mmsnap.errors import AbortedError, NotFoundError
 from mmsnap.group import (
     DEFAULT_BUDGETS,
-    Budgets,
     CheckOperation,
     CheckpointOperation,
     Finished,
@@ -30,6 +29,7 @@ from mmsnap.node.events import Event, Events
 from mmsnap.node.ledger import Ledger
 from mmsnap.node.logs import about
 from mmsnap.node.mesh import Mesh
+from mmsnap.node.metrics import Metrics
 from mmsnap.node.outcomes import error_of, records_of
 from mmsnap.node.perform import Participant, perform
 from mmsnap.node.readers import Readers
@@ -55,6 +55,7 @@ class Desk:
     events: Events
     mesh: Mesh | None = None  # the other nodes, where there may be some
     replicas: Replicas | None = None  # and the copies there
+    metrics: Metrics = field(default_factory=Metrics)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,12 @@ class LiveGroup:
         Raises AbortedError, QuiesceTimeoutError, PauseExceededError or PoolFullError when
         it was aborted (the members run on), FileExistsError when the name is taken.
         """
+        with self.desk.metrics.operation("checkpoint"):
+            return await self._checkpoint(order, progress)
+
+    async def _checkpoint(
+        self, order: CheckpointOrder, progress: Callable[[int, str], None]
+    ) -> GroupCheckpoint:
         ledger = self.desk.ledger
         async with self.complete_turn() as seats:
             if order.name:
@@ -118,7 +125,7 @@ class LiveGroup:
                 name=name,
                 automatic=order.automatic,
                 max_pause_ns=order.max_pause_ns,
-                budgets=_budgets(order.timeout_ns),
+                budgets=DEFAULT_BUDGETS.with_timeout(order.timeout_ns),
             )
             draft = GroupCheckpoint(
                 group=self.name,
@@ -149,14 +156,16 @@ class LiveGroup:
     async def restore(self, name: str) -> Restored:
         """Bring everybody back to a checkpoint; AbortedError when they run on as before."""
         ledger = self.desk.ledger
-        async with self.whole_turn() as seats:
-            target = await ledger.ask(ledger.catalog.find, self.name, name)
-            await self._require_parts(target, seats)
-            awaited = programs_missing(target, seats)
-            if not awaited:
-                return await self.roll_back(target, seats)
-            await ledger.ask(ledger.catalog.set_pending, self.name, target.epoch)
-            record = await ledger.ask(ledger.catalog.group, self.name)
+        with self.desk.metrics.operation("restore") as ending:
+            async with self.whole_turn() as seats:
+                target = await ledger.ask(ledger.catalog.find, self.name, name)
+                await self._require_parts(target, seats)
+                awaited = programs_missing(target, seats)
+                if not awaited:
+                    return await self.roll_back(target, seats)
+                await ledger.ask(ledger.catalog.set_pending, self.name, target.epoch)
+                record = await ledger.ask(ledger.catalog.group, self.name)
+            ending.result = "pending"
         self.tell("pending", epoch=target.epoch, text=f"waits for {', '.join(awaited)}")
         return Restored(target, record.head_epoch, awaited=awaited)
 
@@ -188,8 +197,9 @@ class LiveGroup:
                 return
             target = await ledger.ask(ledger.catalog.find, self.name, f"@{record.pending_epoch}")
             if not programs_missing(target, seats):
-                await self._require_parts(target, seats)
-                await self.roll_back(target, seats)
+                with self.desk.metrics.operation("restore"):
+                    await self._require_parts(target, seats)
+                    await self.roll_back(target, seats)
 
     async def roll_back(self, target: GroupCheckpoint, seats: list[Participant]) -> Restored:
         """The restore itself; the caller has the whole turn, and these are all."""
@@ -244,12 +254,12 @@ class LiveGroup:
         """Run an operation to its end; raises what aborted it."""
         self.epoch = operation.epoch
         finished = await perform(self.desk.switchboard, operation, seats, record=record, step=step)
+        self.desk.metrics.finished(operation, finished)
         failure = finished.failure
         if failure is not None and not finished.committed:
             error = error_of(failure, what, self.name)
-            log.warning(
-                "%s", error, extra=self.about(member=", ".join(failure.members), phase=failure.step)
-            )
+            where = self.about(member=", ".join(failure.members), phase=failure.step)
+            log.warning("%s", error, extra=where)
             self.tell("aborted", epoch=operation.epoch, text=error.message)
             raise error
         log.info("%s done, held %.3f ms", what, finished.held_ns / 1e6, extra=self.about())
@@ -377,11 +387,9 @@ class LiveGroup:
         """Tell the watchers."""
         self.desk.events.tell(Event(kind, self.name, member, epoch, text))
 
-    def about(
-        self, *, epoch: int = 0, member: str = "", peer: str = "", phase: str = ""
-    ) -> dict[str, str | int]:
-        """What a line in the log is about; without an `epoch` it came after the last one."""
-        return about(self.name, epoch or self.epoch, member=member, peer=peer, phase=phase)
+    def about(self, *, epoch: int = 0, **named: str) -> dict[str, str | int]:
+        """What a line in the log is about, see `logs.about`; the last epoch unless it has one."""
+        return about(self.name, epoch or self.epoch, **named)
 
 
 def programs_missing(target: GroupCheckpoint, seats: Sequence[Participant]) -> tuple[str, ...]:
@@ -391,17 +399,6 @@ def programs_missing(target: GroupCheckpoint, seats: Sequence[Participant]) -> t
         part.member
         for part in target.members
         if part.engine is EngineKind.PROCESS and part.member not in seated
-    )
-
-
-def _budgets(timeout_ns: int) -> Budgets:
-    if not timeout_ns:
-        return DEFAULT_BUDGETS
-    return replace(
-        DEFAULT_BUDGETS,
-        hooks_ns=timeout_ns,
-        begin_ns=timeout_ns + DEFAULT_BUDGETS.answer_ns,
-        quiesce_ns=min(timeout_ns, DEFAULT_BUDGETS.quiesce_ns),
     )
 
 

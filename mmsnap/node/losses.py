@@ -86,7 +86,8 @@ async def pay(group: LiveGroup, seats: list[Participant]) -> None:
         return
     log.warning("lost, back to the head", extra=group.about(member=", ".join(owed)))
     head = await ledger.ask(ledger.catalog.find, group.name, "latest")
-    await group.roll_back(head, seats)
+    with group.desk.metrics.operation("roll_back"):
+        await group.roll_back(head, seats)
 
 
 async def _put(group: LiveGroup, member: MemberRecord) -> None:

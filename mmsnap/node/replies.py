@@ -46,6 +46,13 @@ _STATES: Final = {
     MemberState.LEFT: pb.MEMBER_STATE_LEFT,
 }
 
+# As people read them.
+STATE_NAMES: Final[dict[int, str]] = {
+    number: name.removeprefix("MEMBER_STATE_").lower()
+    for name, number in pb.MemberState.items()
+    if number != pb.MEMBER_STATE_UNSPECIFIED
+}
+
 
 def checkpoint_reply(
     checkpoint: GroupCheckpoint,
@@ -93,16 +100,21 @@ def checkpoint_reply(
     )
 
 
+def member_state(row: MemberRecord, seat: Seat | None) -> pb.MemberState:
+    """How it is with a member of this node."""
+    if seat is None:
+        return _STATES[row.state]
+    seated = seat.standing is Standing.SEATED
+    return pb.MEMBER_STATE_ATTACHED if seated else pb.MEMBER_STATE_JOINING
+
+
 def member_reply(
     row: MemberRecord, seat: Seat | None, head_epoch: int | None, node: str
 ) -> pb.Member:
     """A member as the catalog knows it, with the process in its seat if it is of this `node`."""
-    state = _STATES[row.state]
+    state = member_state(row, seat)
     if row.node != node and row.state is MemberState.ATTACHED:
         state = pb.MEMBER_STATE_ATTACHED  # for all that is known here
-    elif seat is not None:
-        seated = seat.standing is Standing.SEATED
-        state = pb.MEMBER_STATE_ATTACHED if seated else pb.MEMBER_STATE_JOINING
     return pb.Member(
         group=row.group,
         member=row.name,

@@ -53,6 +53,11 @@ def pool_usage(pool: Path, pids: Mapping[str, int]) -> PoolUsage:
     )
 
 
+def used_bytes(pool: Path) -> int:
+    """What everything in the pool's regions and programs takes of its medium."""
+    return _allocated_bytes(pool / "regions") + _allocated_bytes(pool / manifest.FOLDER)
+
+
 def _weigh(pool: Path, name: str, pid: int | None) -> RegionWeight:
     folder = pool / "regions" / name
     used_bytes = _allocated_bytes(folder)
