@@ -63,6 +63,8 @@ def agent(
         typer.Option(
             metavar="COMMAND",
             help="Shuts a node off, whose name is added; ending with 0 proves that it is down.",
+        ),
+    ] = None,
     metrics: Annotated[
         str | None,
         typer.Option(

@@ -13,7 +13,7 @@ from mmsnap.quantities import format_size
 
 if TYPE_CHECKING:
     from mmsnap.memory import RegionUsage
-    from mmsnap_sdk.service_records import RegionShare
+    from mmsnap_sdk.service_records import NodeUsage, RegionShare
 
 
 def usage(
@@ -22,7 +22,7 @@ def usage(
     region: RegionName = None,
     address: Address = None,
 ) -> None:
-    """Show what regions and their checkpoints take of the pool.
+    """Show what regions and their checkpoints take of the pool, or of the pools of all nodes.
 
     A region takes what its arrays need at once (the base), as much again in the process's own
     memory for what it has written (private), a log the size of what changes between checkpoints,
@@ -44,9 +44,12 @@ def usage(
     if output is Format.JSON:
         print_json(asdict(used))
         return
-    room = f"{format_size(used.free_bytes)} of {format_size(used.size_bytes)} free"
-    print_facts([("pool", used.pool), ("room", room)])
-    print_table(_service_columns(), used.regions)
+    if used.nodes:
+        print_table(_node_columns(), used.nodes)
+    else:
+        room = f"{format_size(used.free_bytes)} of {format_size(used.size_bytes)} free"
+        print_facts([("pool", used.pool), ("room", room)])
+    print_table(_service_columns(with_nodes=bool(used.nodes)), used.regions)
 
 
 def _show_pool(pool: Path, region: str | None, output: Format) -> None:
@@ -64,8 +67,25 @@ def _show_pool(pool: Path, region: str | None, output: Format) -> None:
         print_table(_pool_columns(), list(used.items()))
 
 
-def _service_columns() -> list[Column[RegionShare]]:
+def _node_columns() -> list[Column[NodeUsage]]:
+    def size(told: NodeUsage, size_bytes: int) -> str:
+        return "-" if told.unreachable else format_size(size_bytes)
+
     return [
+        Column("NODE", lambda told: told.node),
+        Column("SIZE", lambda told: size(told, told.size_bytes), numeric=True),
+        Column("FREE", lambda told: size(told, told.free_bytes), numeric=True),
+        Column(
+            "POOL",
+            lambda told: f"unreachable: {told.unreachable}" if told.unreachable else told.pool,
+        ),
+    ]
+
+
+def _service_columns(*, with_nodes: bool) -> list[Column[RegionShare]]:
+    nodes: list[Column[RegionShare]] = [Column("NODE", lambda share: share.node)]
+    return [
+        *(nodes if with_nodes else ()),
         Column("REGION", lambda share: share.region),
         Column("GROUP", lambda share: share.group),
         Column("MEMBER", lambda share: share.member),

@@ -23,7 +23,8 @@ def watch(
 ) -> None:
     """Show what happens from now on, a line each, until Ctrl-C.
 
-    Members that attach, leave or are lost; checkpoints, also aborted ones; restores; deletions.
+    Members that attach, leave or are lost; checkpoints, also aborted ones; restores; deletions. On
+    several nodes: of all of them, and when one can not be heard any more.
 
     \b
     Example:
@@ -43,4 +44,5 @@ def _line(event: Event) -> str:
     about = ".".join(part for part in (event.group, event.member) if part)
     epoch = f" @{event.epoch}" if event.epoch else ""
     at = event.at.astimezone().strftime("%H:%M:%S.%f")[:-3]
-    return f"{at}  {event.kind:<10}  {about}{epoch}  {event.text}".rstrip()
+    node = f"{event.node}  " if event.node else ""
+    return f"{at}  {event.kind:<11}  {node}{about}{epoch}  {event.text}".rstrip()

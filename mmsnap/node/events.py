@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,37 +29,60 @@ class Event:
     epoch: int = 0
     text: str = ""
     at_ns: int = field(default_factory=time.time_ns)
+    node: str = ""  # empty: this one
+
+
+class Watcher:
+    """One who watches; may be told of other nodes, too."""
+
+    def __init__(self, group: str) -> None:
+        self._group = group
+        self._behind = False
+        self._queue: asyncio.Queue[Event | None] = asyncio.Queue()
+
+    def tell(self, event: Event) -> None:
+        # What happens to a node is everybody's business.
+        if self._behind or (self._group and event.group not in ("", self._group)):
+            return
+        self._behind = self._queue.qsize() >= _BACKLOG_MAX
+        self._queue.put_nowait(None if self._behind else event)
+
+    async def heard(self) -> AsyncIterator[Event]:
+        """Event by event; AbortedError when it fell behind."""
+        while (event := await self._queue.get()) is not None:
+            yield event
+        raise AbortedError("the watcher fell behind", hint="watch again and read faster")
 
 
 class Events:
     """Hands every event to every watcher. Of one event loop."""
 
     def __init__(self) -> None:
-        self._watchers: set[asyncio.Queue[Event | None]] = set()
+        self._watchers: set[Watcher] = set()
 
     def tell(self, event: Event) -> None:
-        for queue in tuple(self._watchers):
-            if queue.qsize() < _BACKLOG_MAX:
-                queue.put_nowait(event)
-            else:
-                self._watchers.discard(queue)
-                queue.put_nowait(None)
+        for watcher in self._watchers:
+            watcher.tell(event)
+
+    @contextmanager
+    def watcher(self, group: str = "") -> Iterator[Watcher]:
+        """One for the events of a group, or of all; InUseError when too many watch already."""
+        if len(self._watchers) >= WATCHERS_MAX:
+            raise InUseError(f"{WATCHERS_MAX} watchers watch already", hint="end one of them")
+        watcher = Watcher(group)
+        self._watchers.add(watcher)
+        try:
+            yield watcher
+        finally:
+            self._watchers.discard(watcher)
 
     async def watch(self, group: str = "") -> AsyncIterator[Event]:
-        """Events of a group, or of all.
+        """What happens here, in a group or in all.
 
         Raises:
             InUseError: too many watch already.
             AbortedError: this watcher fell behind.
         """
-        if len(self._watchers) >= WATCHERS_MAX:
-            raise InUseError(f"{WATCHERS_MAX} watchers watch already", hint="end one of them")
-        queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        self._watchers.add(queue)
-        try:
-            while (event := await queue.get()) is not None:
-                if group in ("", event.group):
-                    yield event
-            raise AbortedError("the watcher fell behind", hint="watch again and read faster")
-        finally:
-            self._watchers.discard(queue)
+        with self.watcher(group) as watcher:
+            async for event in watcher.heard():
+                yield event

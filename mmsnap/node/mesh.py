@@ -20,6 +20,7 @@ from mmsnap.node.switchboard import Switchboard
 from mmsnap.node.tls import TlsFiles
 from mmsnap.rpc.failures import Failure, error_of
 from mmsnap.rpc.v1 import peer_pb2 as pb
+from mmsnap.rpc.v1 import peer_pb2_grpc
 from mmsnap.store import PartName
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,15 @@ class Mesh:
         nodes = await self._ledger.ask(self._ledger.catalog.nodes)
         down = {node.name for node in nodes.values() if node.down}
         return sorted({row.node for row in rows if row.node not in down})
+
+    async def others(self) -> list[str]:
+        """The names of all other nodes, in their order; AbortedError without a catalog."""
+        return sorted(set(await self._ledger.ask(self._ledger.catalog.nodes)) - {self.name})
+
+    async def stub(self, node: str) -> peer_pb2_grpc.PeerStub:
+        """The methods of another node; AbortedError when it is not known."""
+        channel = await self._channel(node)
+        return peer_pb2_grpc.PeerStub(channel)  # type: ignore[no-untyped-call]
 
     @asynccontextmanager
     async def enlisted(self, node: str, group: str) -> AsyncIterator[Enlistment]:

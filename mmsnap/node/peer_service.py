@@ -1,4 +1,4 @@
-"""What other nodes ask of this one: to take part in their operations, and for parts and members."""
+"""What other nodes ask of this one: to take part in what they do, for parts, for word of itself."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from mmsnap.node.live_group import LiveGroup
 from mmsnap.node.moving import let_go
 from mmsnap.node.packets import PacketError
 from mmsnap.node.relay import Relay
-from mmsnap.node.replies import ENGINES, engine_number
+from mmsnap.node.replies import ENGINES, engine_number, event_reply
 from mmsnap.node.roles import require_node
 from mmsnap.node.service import abort, names_of
+from mmsnap.node.survey import usage_here
 from mmsnap.node.sweep import Sweeper
 from mmsnap.rpc import failures
+from mmsnap.rpc.v1 import mmsnap_pb2, peer_pb2_grpc
 from mmsnap.rpc.v1 import peer_pb2 as pb
-from mmsnap.rpc.v1 import peer_pb2_grpc
 from mmsnap.store import PartName, pack
 
 log = logging.getLogger(__name__)
@@ -101,6 +102,29 @@ class PeerService(peer_pb2_grpc.PeerServicer):
         except failures.FAILURES as error:
             await abort(context, error)
         return pb.ForgetReply()
+
+    async def GetUsage(  # noqa: N802
+        self, request: mmsnap_pb2.GetUsageRequest, context: Context
+    ) -> mmsnap_pb2.GetUsageResponse:
+        try:
+            await self._require_node(context)
+            return await usage_here(self._groups)
+        except failures.FAILURES as error:
+            await abort(context, error)
+            raise
+
+    async def Watch(  # noqa: N802
+        self, request: mmsnap_pb2.WatchRequest, context: Context
+    ) -> AsyncIterator[mmsnap_pb2.WatchResponse]:
+        try:
+            await self._require_node(context)
+            wanted = bounds.check_optional_group(request.group)
+            with self._groups.desk.events.watcher(wanted or "") as watcher:
+                yield mmsnap_pb2.WatchResponse()  # from now on nothing is missed
+                async for event in watcher.heard():
+                    yield event_reply(event, here="")
+        except failures.FAILURES as error:
+            await abort(context, error)
 
     async def _require_node(self, context: Context) -> None:
         ledger = self._groups.desk.ledger

@@ -129,7 +129,8 @@ def member_reply(
     )
 
 
-def event_reply(event: Event) -> pb.WatchResponse:
+def event_reply(event: Event, here: str) -> pb.WatchResponse:
+    """An event; one that names no node happened `here`."""
     return pb.WatchResponse(
         at_ns=event.at_ns,
         kind=event.kind,
@@ -137,6 +138,20 @@ def event_reply(event: Event) -> pb.WatchResponse:
         member=event.member,
         epoch=event.epoch,
         text=event.text,
+        node=event.node or here,
+    )
+
+
+def event_of(reply: pb.WatchResponse, node: str) -> Event:
+    """The event that another node told of."""
+    return Event(
+        kind=reply.kind,
+        group=reply.group,
+        member=reply.member,
+        epoch=reply.epoch,
+        text=reply.text,
+        at_ns=reply.at_ns,
+        node=node,
     )
 
 

@@ -27,6 +27,7 @@ from mmsnap.node.live_group import CheckpointOrder
 from mmsnap.node.regions import region_name
 from mmsnap.node.replies import ENGINES, ON_LOSS, checkpoint_reply, event_reply, member_reply
 from mmsnap.node.roles import Roles, require
+from mmsnap.node.survey import events_everywhere, usage_everywhere
 from mmsnap.node.upkeep import (
     delete_checkpoint,
     detach,
@@ -34,7 +35,6 @@ from mmsnap.node.upkeep import (
     prune_checkpoints,
     verify_checkpoint,
 )
-from mmsnap.node.weights import pool_usage
 from mmsnap.retention import Retention
 from mmsnap.rpc import failures
 from mmsnap.rpc.v1 import mmsnap_pb2 as pb
@@ -338,41 +338,14 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
 
     @_unary
     async def GetUsage(self, request: pb.GetUsageRequest) -> pb.GetUsageResponse:  # noqa: N802
-        usage = await asyncio.to_thread(pool_usage, self._desk.pool, self._groups.pids())
-        counts: dict[str, int] = {}
-        for checkpoint in await self._ledger.ask(self._ledger.catalog.checkpoints):
-            for part in checkpoint.members:
-                name = region_name(checkpoint.group, part.member)
-                counts[name] = counts.get(name, 0) + 1
-        owners = {
-            region_name(row.group, row.name): row
-            for row in await self._ledger.ask(self._ledger.catalog.members)
-        }
-        return pb.GetUsageResponse(
-            pool=str(self._desk.pool),
-            pool_size_bytes=usage.size_bytes,
-            pool_free_bytes=usage.free_bytes,
-            regions=[
-                pb.RegionUsage(
-                    region=name,
-                    group=owners[name].group if name in owners else "",
-                    member=owners[name].name if name in owners else "",
-                    used_bytes=weight.used_bytes,
-                    checkpoint_count=counts.get(name, 0),
-                    base_bytes=weight.base_bytes,
-                    log_bytes=weight.log_bytes,
-                    delta_bytes=weight.delta_bytes,
-                    private_bytes=weight.private_bytes,
-                )
-                for name, weight in sorted(usage.regions.items())
-            ],
-        )
+        return await usage_everywhere(self._groups)
 
     @_streaming
     async def Watch(self, request: pb.WatchRequest) -> AsyncIterator[pb.WatchResponse]:  # noqa: N802
         wanted = bounds.check_optional_group(request.group)
-        async for event in self._desk.events.watch(wanted or ""):
-            yield event_reply(event)
+        here = "" if self._desk.mesh is None else self._desk.mesh.name
+        async for event in events_everywhere(self._desk, wanted or ""):
+            yield event_reply(event, here)
 
     # ---- what several need ----
 

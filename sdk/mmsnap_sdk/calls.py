@@ -26,6 +26,7 @@ from mmsnap_sdk.service_records import (
     Member,
     MemberState,
     Node,
+    NodeUsage,
     OnLoss,
     PoolUsage,
     Progress,
@@ -366,8 +367,19 @@ def _usage(message: pb.GetUsageResponse) -> PoolUsage:
                 log_bytes=share.log_bytes,
                 delta_bytes=share.delta_bytes,
                 private_bytes=share.private_bytes,
+                node=share.node,
             )
             for share in message.regions
+        ),
+        nodes=tuple(
+            NodeUsage(
+                node=each.node,
+                pool=each.pool,
+                size_bytes=each.pool_size_bytes,
+                free_bytes=each.pool_free_bytes,
+                unreachable=each.unreachable,
+            )
+            for each in message.nodes
         ),
     )
 
@@ -380,6 +392,7 @@ def _event(message: pb.WatchResponse) -> Event:
         member=message.member,
         epoch=message.epoch,
         text=message.text,
+        node=message.node,
     )
 
 

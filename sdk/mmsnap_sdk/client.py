@@ -251,11 +251,16 @@ class Client:
         self.ask(calls.remove_node(name))
 
     def usage(self) -> PoolUsage:
-        """What the pool's medium has, and what each region takes of it."""
+        """What the medium of every node's pool has, and what each region takes of it.
+
+        A node that does not answer is named as unreachable, with the reason.
+        """
         return self.ask(calls.usage())
 
     def watch(self, group: str | None = None) -> Iterator[Event]:
         """What happens from now on, in a group or in all; ends when the iterator is closed.
+
+        On all nodes: one that is lost from sight, and what happens there with it, is told.
 
         Raises AbortedError when it was not read quickly enough.
         """

@@ -119,6 +119,7 @@ class RegionShare:
         log_bytes: of redo logs, in use or kept warm.
         delta_bytes: of older checkpoints.
         private_bytes: pages that the attached process has written, beside the pool.
+        node: in whose pool it is; empty where there is only one node.
     """
 
     region: str
@@ -130,16 +131,38 @@ class RegionShare:
     log_bytes: int
     delta_bytes: int
     private_bytes: int
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeUsage:
+    """The medium under the pool of one node of several, in bytes.
+
+    Attributes:
+        unreachable: why the node did not answer, and nothing more is known; empty: it did.
+    """
+
+    node: str
+    pool: str
+    size_bytes: int
+    free_bytes: int
+    unreachable: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PoolUsage:
-    """The medium under the service's pool, in bytes, and who takes what of it."""
+    """The medium under the pool of the service that was asked, in bytes, and who takes what.
+
+    Attributes:
+        regions: of all nodes that answered.
+        nodes: all nodes by name; none where there is only one.
+    """
 
     pool: str
     size_bytes: int
     free_bytes: int
     regions: tuple[RegionShare, ...]
+    nodes: tuple[NodeUsage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +170,9 @@ class Event:
     """Something that happened in the service.
 
     `kind` is one of attached, lost, left, checkpoint, aborted, restored, deleted,
-    pending (a restore waits for programs to be started).
+    pending (a restore waits for programs to be started); and of a node, without a group:
+    unreachable (what happens there is not heard of), reachable (it is again). `node` is where
+    it happened, empty where there is only one.
     """
 
     at: datetime
@@ -156,6 +181,7 @@ class Event:
     member: str
     epoch: int
     text: str
+    node: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,9 +39,11 @@ class Node:
         authority: trustme.CA,
         etcd: list[str],
         host: Host = THIS_ONE,
+        options: tuple[str, ...] = (),
     ) -> None:
         self.name = name
         self.host = host
+        self._options = options
         self.pool = folder / "pool"
         self.pool.mkdir(parents=True)
         self.tls = folder / "tls"
@@ -49,7 +51,7 @@ class Node:
         self.roles = folder / "roles.toml"
         self.roles.write_text("[roles]\n")
         self.address = f"unix://{folder}/agent.sock"
-        self.port = free_ports(1)[0]
+        self.port, self.metrics_port = free_ports(2)
         self.environment = os.environ | {"MMSNAP_ADDRESS": self.address}
         self._etcd = etcd
         self._log = folder / "agent.log"
@@ -64,6 +66,7 @@ class Node:
         words = [*self.host.inside, MMSNAP, "agent", "--pool", self.pool, "--node", self.name]
         words += ["--tls", self.tls, "--roles", self.roles]
         words += ["--listen", f"{self.host.address}:{self.port}"]
+        words += ["--metrics", str(self.metrics_port), *self._options]
         for endpoint in self._etcd:
             words += ["--etcd", endpoint]
         with self._log.open("ab") as log:
@@ -163,12 +166,17 @@ class Cluster:
     """Nodes n1, n2, ... and what they share."""
 
     def __init__(
-        self, folder: Path, etcd: EtcdCluster, size: int, hosts: Sequence[Host] = ()
+        self,
+        folder: Path,
+        etcd: EtcdCluster,
+        size: int,
+        hosts: Sequence[Host] = (),
+        options: tuple[str, ...] = (),
     ) -> None:
         self.etcd = etcd
         self.authority = trustme.CA()
         self.nodes = [
-            Node(f"n{n}", folder / f"n{n}", self.authority, etcd.endpoints, host)
+            Node(f"n{n}", folder / f"n{n}", self.authority, etcd.endpoints, host, options)
             for n, host in enumerate(hosts or [THIS_ONE] * size, start=1)
         ]
 
@@ -182,11 +190,18 @@ class Cluster:
 
 
 @contextmanager
-def cluster(size: int = 3, hosts: Sequence[Host] = ()) -> Iterator[Cluster]:
-    """Nodes in memory, with an etcd of three; on `hosts`, three then, or all on this machine."""
+def cluster(
+    size: int = 3, hosts: Sequence[Host] = (), options: tuple[str, ...] = ()
+) -> Iterator[Cluster]:
+    """Nodes in memory, with an etcd of three.
+
+    Args:
+        hosts: three hosts for them, by default all on this machine.
+        options: of `mmsnap agent`, for all.
+    """
     folder = Path(tempfile.mkdtemp(prefix="mmsnap-cluster-", dir="/dev/shm"))
     with etcd_cluster(3, hosts) as etcd:
-        made = Cluster(folder, etcd, size, hosts)
+        made = Cluster(folder, etcd, size, hosts, options)
         try:
             yield made
         finally:

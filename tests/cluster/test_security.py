@@ -130,6 +130,11 @@ def test_only_a_node_takes_part_in_operations(node: Node, pair: Cluster, tmp_pat
     node.roles.write_text('[roles]\nboss = "admin"\n')
     with channel_of(tmp_path / "boss", node) as channel:
         assert "boss is no node of this cluster" in enlist(channel, opening())
+        peer = peer_pb2_grpc.PeerStub(channel)
+        with pytest.raises(grpc.RpcError, match="boss is no node"):
+            peer.GetUsage(mmsnap_pb2.GetUsageRequest(), timeout=5)
+        with pytest.raises(grpc.RpcError, match="boss is no node"):
+            next(peer.Watch(mmsnap_pb2.WatchRequest(), timeout=5))
         with pytest.raises(grpc.RpcError, match="Unix socket"):
             mmsnap_pb2_grpc.AgentStub(channel).Attach(
                 mmsnap_pb2.AttachRequest(group="bank", member="m9", pid=1), timeout=5

@@ -467,19 +467,35 @@ class GetUsageRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetUsageResponse(_message.Message):
-    __slots__ = ("pool", "pool_size_bytes", "pool_free_bytes", "regions")
+    __slots__ = ("pool", "pool_size_bytes", "pool_free_bytes", "regions", "nodes")
     POOL_FIELD_NUMBER: _ClassVar[int]
     POOL_SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     POOL_FREE_BYTES_FIELD_NUMBER: _ClassVar[int]
     REGIONS_FIELD_NUMBER: _ClassVar[int]
+    NODES_FIELD_NUMBER: _ClassVar[int]
     pool: str
     pool_size_bytes: int
     pool_free_bytes: int
     regions: _containers.RepeatedCompositeFieldContainer[RegionUsage]
-    def __init__(self, pool: _Optional[str] = ..., pool_size_bytes: _Optional[int] = ..., pool_free_bytes: _Optional[int] = ..., regions: _Optional[_Iterable[_Union[RegionUsage, _Mapping]]] = ...) -> None: ...
+    nodes: _containers.RepeatedCompositeFieldContainer[NodeUsage]
+    def __init__(self, pool: _Optional[str] = ..., pool_size_bytes: _Optional[int] = ..., pool_free_bytes: _Optional[int] = ..., regions: _Optional[_Iterable[_Union[RegionUsage, _Mapping]]] = ..., nodes: _Optional[_Iterable[_Union[NodeUsage, _Mapping]]] = ...) -> None: ...
+
+class NodeUsage(_message.Message):
+    __slots__ = ("node", "unreachable", "pool", "pool_size_bytes", "pool_free_bytes")
+    NODE_FIELD_NUMBER: _ClassVar[int]
+    UNREACHABLE_FIELD_NUMBER: _ClassVar[int]
+    POOL_FIELD_NUMBER: _ClassVar[int]
+    POOL_SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    POOL_FREE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    node: str
+    unreachable: str
+    pool: str
+    pool_size_bytes: int
+    pool_free_bytes: int
+    def __init__(self, node: _Optional[str] = ..., unreachable: _Optional[str] = ..., pool: _Optional[str] = ..., pool_size_bytes: _Optional[int] = ..., pool_free_bytes: _Optional[int] = ...) -> None: ...
 
 class RegionUsage(_message.Message):
-    __slots__ = ("region", "group", "member", "used_bytes", "checkpoint_count", "base_bytes", "log_bytes", "delta_bytes", "private_bytes")
+    __slots__ = ("region", "group", "member", "used_bytes", "checkpoint_count", "base_bytes", "log_bytes", "delta_bytes", "private_bytes", "node")
     REGION_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     MEMBER_FIELD_NUMBER: _ClassVar[int]
@@ -489,6 +505,7 @@ class RegionUsage(_message.Message):
     LOG_BYTES_FIELD_NUMBER: _ClassVar[int]
     DELTA_BYTES_FIELD_NUMBER: _ClassVar[int]
     PRIVATE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
     region: str
     group: str
     member: str
@@ -498,7 +515,8 @@ class RegionUsage(_message.Message):
     log_bytes: int
     delta_bytes: int
     private_bytes: int
-    def __init__(self, region: _Optional[str] = ..., group: _Optional[str] = ..., member: _Optional[str] = ..., used_bytes: _Optional[int] = ..., checkpoint_count: _Optional[int] = ..., base_bytes: _Optional[int] = ..., log_bytes: _Optional[int] = ..., delta_bytes: _Optional[int] = ..., private_bytes: _Optional[int] = ...) -> None: ...
+    node: str
+    def __init__(self, region: _Optional[str] = ..., group: _Optional[str] = ..., member: _Optional[str] = ..., used_bytes: _Optional[int] = ..., checkpoint_count: _Optional[int] = ..., base_bytes: _Optional[int] = ..., log_bytes: _Optional[int] = ..., delta_bytes: _Optional[int] = ..., private_bytes: _Optional[int] = ..., node: _Optional[str] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
     __slots__ = ("group",)
@@ -507,17 +525,19 @@ class WatchRequest(_message.Message):
     def __init__(self, group: _Optional[str] = ...) -> None: ...
 
 class WatchResponse(_message.Message):
-    __slots__ = ("at_ns", "kind", "group", "member", "epoch", "text")
+    __slots__ = ("at_ns", "kind", "group", "member", "epoch", "text", "node")
     AT_NS_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     GROUP_FIELD_NUMBER: _ClassVar[int]
     MEMBER_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     TEXT_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
     at_ns: int
     kind: str
     group: str
     member: str
     epoch: int
     text: str
-    def __init__(self, at_ns: _Optional[int] = ..., kind: _Optional[str] = ..., group: _Optional[str] = ..., member: _Optional[str] = ..., epoch: _Optional[int] = ..., text: _Optional[str] = ...) -> None: ...
+    node: str
+    def __init__(self, at_ns: _Optional[int] = ..., kind: _Optional[str] = ..., group: _Optional[str] = ..., member: _Optional[str] = ..., epoch: _Optional[int] = ..., text: _Optional[str] = ..., node: _Optional[str] = ...) -> None: ...

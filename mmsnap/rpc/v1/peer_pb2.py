@@ -22,59 +22,60 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from mmsnap.rpc.v1 import mmsnap_pb2 as mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18mmsnap/rpc/v1/peer.proto\x12\tmmsnap.v1\"\x1e\n\rForgetRequest\x12\r\n\x05group\x18\x01 \x01(\t\"\r\n\x0b\x46orgetReply\"\xb6\x01\n\rEnlistRequest\x12%\n\x04open\x18\x01 \x01(\x0b\x32\x15.mmsnap.v1.EnlistOpenH\x00\x12)\n\x06packet\x18\x02 \x01(\x0b\x32\x17.mmsnap.v1.MemberPacketH\x00\x12$\n\x07hang_up\x18\x03 \x01(\x0b\x32\x11.mmsnap.v1.HangUpH\x00\x12%\n\x04\x64one\x18\x04 \x01(\x0b\x32\x15.mmsnap.v1.EnlistDoneH\x00\x42\x06\n\x04what\"\x92\x01\n\x0b\x45nlistReply\x12)\n\x05seats\x18\x01 \x01(\x0b\x32\x18.mmsnap.v1.EnlistedSeatsH\x00\x12)\n\x06packet\x18\x02 \x01(\x0b\x32\x17.mmsnap.v1.MemberPacketH\x00\x12%\n\x04lost\x18\x03 \x01(\x0b\x32\x15.mmsnap.v1.MemberLostH\x00\x42\x06\n\x04what\"J\n\nEnlistOpen\x12\r\n\x05group\x18\x01 \x01(\t\x12\x13\n\x0b\x63oordinator\x18\x02 \x01(\t\x12\x18\n\x10protocol_version\x18\x03 \x01(\r\"\x0c\n\nEnlistDone\"7\n\rEnlistedSeats\x12&\n\x05seats\x18\x01 \x03(\x0b\x32\x17.mmsnap.v1.EnlistedSeat\"R\n\x0c\x45nlistedSeat\x12\x0e\n\x06member\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x06\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\r\x12\x13\n\x0bincarnation\x18\x04 \x01(\x04\"+\n\x0cMemberPacket\x12\r\n\x05token\x18\x01 \x01(\x06\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\x1b\n\nMemberLost\x12\r\n\x05token\x18\x01 \x01(\x06\"\'\n\x06HangUp\x12\r\n\x05token\x18\x01 \x01(\x06\x12\x0e\n\x06reason\x18\x02 \x01(\t\"H\n\x08PartName\x12\r\n\x05group\x18\x01 \x01(\t\x12\x0e\n\x06member\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\r\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\"?\n\x0c\x46\x65tchRequest\x12!\n\x04part\x18\x01 \x01(\x0b\x32\x13.mmsnap.v1.PartName\x12\x0c\n\x04have\x18\x02 \x03(\x04\"\xbb\x01\n\x05Piece\x12\'\n\x06region\x18\x01 \x01(\x0b\x32\x15.mmsnap.v1.RegionHeadH\x00\x12!\n\x05pages\x18\x02 \x01(\x0b\x32\x10.mmsnap.v1.PagesH\x00\x12)\n\x07program\x18\x03 \x01(\x0b\x32\x16.mmsnap.v1.ProgramHeadH\x00\x12\x0f\n\x05\x66iles\x18\x04 \x01(\x0cH\x00\x12\"\n\x03\x65nd\x18\x05 \x01(\x0b\x32\x13.mmsnap.v1.PieceEndH\x00\x42\x06\n\x04what\"\xec\x01\n\nRegionHead\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x12\n\nbase_epoch\x18\x02 \x01(\x04\x12\x16\n\x0esize_max_bytes\x18\x03 \x01(\x04\x12\x14\n\x0c\x65xtent_bytes\x18\x04 \x01(\x04\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x14\n\x0cparent_epoch\x18\x06 \x01(\x04\x12\x12\n\ncreated_ns\x18\x07 \x01(\x03\x12\x10\n\x08pause_ns\x18\x08 \x01(\x04\x12\x11\n\tautomatic\x18\t \x01(\x08\x12\x0e\n\x06pinned\x18\n \x01(\x08\x12\x12\n\ncrash_only\x18\x0b \x01(\x08\x12\x0c\n\x04meta\x18\x0c \x01(\t\"3\n\x05Pages\x12\x0f\n\x07numbers\x18\x01 \x01(\x0c\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0b\n\x03\x63rc\x18\x03 \x01(\x07\"\x1c\n\x0bProgramHead\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\"&\n\x08PieceEnd\x12\r\n\x05\x63ount\x18\x01 \x01(\x04\x12\x0b\n\x03\x63rc\x18\x02 \x01(\x07\"@\n\x0bKeepRequest\x12!\n\x04part\x18\x01 \x01(\x0b\x32\x13.mmsnap.v1.PartName\x12\x0e\n\x06source\x18\x02 \x01(\t\"\x0b\n\tKeepReply\"/\n\x0eReleaseRequest\x12\r\n\x05group\x18\x01 \x01(\t\x12\x0e\n\x06member\x18\x02 \x01(\t\"\x0e\n\x0cReleaseReply2\xad\x02\n\x04Peer\x12>\n\x06\x45nlist\x12\x18.mmsnap.v1.EnlistRequest\x1a\x16.mmsnap.v1.EnlistReply(\x01\x30\x01\x12\x34\n\x05\x46\x65tch\x12\x17.mmsnap.v1.FetchRequest\x1a\x10.mmsnap.v1.Piece0\x01\x12\x34\n\x04Keep\x12\x16.mmsnap.v1.KeepRequest\x1a\x14.mmsnap.v1.KeepReply\x12=\n\x07Release\x12\x19.mmsnap.v1.ReleaseRequest\x1a\x17.mmsnap.v1.ReleaseReply\x12:\n\x06\x46orget\x12\x18.mmsnap.v1.ForgetRequest\x1a\x16.mmsnap.v1.ForgetReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18mmsnap/rpc/v1/peer.proto\x12\tmmsnap.v1\x1a\x1ammsnap/rpc/v1/mmsnap.proto\"\x1e\n\rForgetRequest\x12\r\n\x05group\x18\x01 \x01(\t\"\r\n\x0b\x46orgetReply\"\xb6\x01\n\rEnlistRequest\x12%\n\x04open\x18\x01 \x01(\x0b\x32\x15.mmsnap.v1.EnlistOpenH\x00\x12)\n\x06packet\x18\x02 \x01(\x0b\x32\x17.mmsnap.v1.MemberPacketH\x00\x12$\n\x07hang_up\x18\x03 \x01(\x0b\x32\x11.mmsnap.v1.HangUpH\x00\x12%\n\x04\x64one\x18\x04 \x01(\x0b\x32\x15.mmsnap.v1.EnlistDoneH\x00\x42\x06\n\x04what\"\x92\x01\n\x0b\x45nlistReply\x12)\n\x05seats\x18\x01 \x01(\x0b\x32\x18.mmsnap.v1.EnlistedSeatsH\x00\x12)\n\x06packet\x18\x02 \x01(\x0b\x32\x17.mmsnap.v1.MemberPacketH\x00\x12%\n\x04lost\x18\x03 \x01(\x0b\x32\x15.mmsnap.v1.MemberLostH\x00\x42\x06\n\x04what\"J\n\nEnlistOpen\x12\r\n\x05group\x18\x01 \x01(\t\x12\x13\n\x0b\x63oordinator\x18\x02 \x01(\t\x12\x18\n\x10protocol_version\x18\x03 \x01(\r\"\x0c\n\nEnlistDone\"7\n\rEnlistedSeats\x12&\n\x05seats\x18\x01 \x03(\x0b\x32\x17.mmsnap.v1.EnlistedSeat\"R\n\x0c\x45nlistedSeat\x12\x0e\n\x06member\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x06\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\r\x12\x13\n\x0bincarnation\x18\x04 \x01(\x04\"+\n\x0cMemberPacket\x12\r\n\x05token\x18\x01 \x01(\x06\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"\x1b\n\nMemberLost\x12\r\n\x05token\x18\x01 \x01(\x06\"\'\n\x06HangUp\x12\r\n\x05token\x18\x01 \x01(\x06\x12\x0e\n\x06reason\x18\x02 \x01(\t\"H\n\x08PartName\x12\r\n\x05group\x18\x01 \x01(\t\x12\x0e\n\x06member\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\r\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\"?\n\x0c\x46\x65tchRequest\x12!\n\x04part\x18\x01 \x01(\x0b\x32\x13.mmsnap.v1.PartName\x12\x0c\n\x04have\x18\x02 \x03(\x04\"\xbb\x01\n\x05Piece\x12\'\n\x06region\x18\x01 \x01(\x0b\x32\x15.mmsnap.v1.RegionHeadH\x00\x12!\n\x05pages\x18\x02 \x01(\x0b\x32\x10.mmsnap.v1.PagesH\x00\x12)\n\x07program\x18\x03 \x01(\x0b\x32\x16.mmsnap.v1.ProgramHeadH\x00\x12\x0f\n\x05\x66iles\x18\x04 \x01(\x0cH\x00\x12\"\n\x03\x65nd\x18\x05 \x01(\x0b\x32\x13.mmsnap.v1.PieceEndH\x00\x42\x06\n\x04what\"\xec\x01\n\nRegionHead\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x12\n\nbase_epoch\x18\x02 \x01(\x04\x12\x16\n\x0esize_max_bytes\x18\x03 \x01(\x04\x12\x14\n\x0c\x65xtent_bytes\x18\x04 \x01(\x04\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x14\n\x0cparent_epoch\x18\x06 \x01(\x04\x12\x12\n\ncreated_ns\x18\x07 \x01(\x03\x12\x10\n\x08pause_ns\x18\x08 \x01(\x04\x12\x11\n\tautomatic\x18\t \x01(\x08\x12\x0e\n\x06pinned\x18\n \x01(\x08\x12\x12\n\ncrash_only\x18\x0b \x01(\x08\x12\x0c\n\x04meta\x18\x0c \x01(\t\"3\n\x05Pages\x12\x0f\n\x07numbers\x18\x01 \x01(\x0c\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0b\n\x03\x63rc\x18\x03 \x01(\x07\"\x1c\n\x0bProgramHead\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\"&\n\x08PieceEnd\x12\r\n\x05\x63ount\x18\x01 \x01(\x04\x12\x0b\n\x03\x63rc\x18\x02 \x01(\x07\"@\n\x0bKeepRequest\x12!\n\x04part\x18\x01 \x01(\x0b\x32\x13.mmsnap.v1.PartName\x12\x0e\n\x06source\x18\x02 \x01(\t\"\x0b\n\tKeepReply\"/\n\x0eReleaseRequest\x12\r\n\x05group\x18\x01 \x01(\t\x12\x0e\n\x06member\x18\x02 \x01(\t\"\x0e\n\x0cReleaseReply2\xb0\x03\n\x04Peer\x12>\n\x06\x45nlist\x12\x18.mmsnap.v1.EnlistRequest\x1a\x16.mmsnap.v1.EnlistReply(\x01\x30\x01\x12\x34\n\x05\x46\x65tch\x12\x17.mmsnap.v1.FetchRequest\x1a\x10.mmsnap.v1.Piece0\x01\x12\x34\n\x04Keep\x12\x16.mmsnap.v1.KeepRequest\x1a\x14.mmsnap.v1.KeepReply\x12=\n\x07Release\x12\x19.mmsnap.v1.ReleaseRequest\x1a\x17.mmsnap.v1.ReleaseReply\x12:\n\x06\x46orget\x12\x18.mmsnap.v1.ForgetRequest\x1a\x16.mmsnap.v1.ForgetReply\x12\x43\n\x08GetUsage\x12\x1a.mmsnap.v1.GetUsageRequest\x1a\x1b.mmsnap.v1.GetUsageResponse\x12<\n\x05Watch\x12\x17.mmsnap.v1.WatchRequest\x1a\x18.mmsnap.v1.WatchResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mmsnap.rpc.v1.peer_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FORGETREQUEST']._serialized_start=39
-  _globals['_FORGETREQUEST']._serialized_end=69
-  _globals['_FORGETREPLY']._serialized_start=71
-  _globals['_FORGETREPLY']._serialized_end=84
-  _globals['_ENLISTREQUEST']._serialized_start=87
-  _globals['_ENLISTREQUEST']._serialized_end=269
-  _globals['_ENLISTREPLY']._serialized_start=272
-  _globals['_ENLISTREPLY']._serialized_end=418
-  _globals['_ENLISTOPEN']._serialized_start=420
-  _globals['_ENLISTOPEN']._serialized_end=494
-  _globals['_ENLISTDONE']._serialized_start=496
-  _globals['_ENLISTDONE']._serialized_end=508
-  _globals['_ENLISTEDSEATS']._serialized_start=510
-  _globals['_ENLISTEDSEATS']._serialized_end=565
-  _globals['_ENLISTEDSEAT']._serialized_start=567
-  _globals['_ENLISTEDSEAT']._serialized_end=649
-  _globals['_MEMBERPACKET']._serialized_start=651
-  _globals['_MEMBERPACKET']._serialized_end=694
-  _globals['_MEMBERLOST']._serialized_start=696
-  _globals['_MEMBERLOST']._serialized_end=723
-  _globals['_HANGUP']._serialized_start=725
-  _globals['_HANGUP']._serialized_end=764
-  _globals['_PARTNAME']._serialized_start=766
-  _globals['_PARTNAME']._serialized_end=838
-  _globals['_FETCHREQUEST']._serialized_start=840
-  _globals['_FETCHREQUEST']._serialized_end=903
-  _globals['_PIECE']._serialized_start=906
-  _globals['_PIECE']._serialized_end=1093
-  _globals['_REGIONHEAD']._serialized_start=1096
-  _globals['_REGIONHEAD']._serialized_end=1332
-  _globals['_PAGES']._serialized_start=1334
-  _globals['_PAGES']._serialized_end=1385
-  _globals['_PROGRAMHEAD']._serialized_start=1387
-  _globals['_PROGRAMHEAD']._serialized_end=1415
-  _globals['_PIECEEND']._serialized_start=1417
-  _globals['_PIECEEND']._serialized_end=1455
-  _globals['_KEEPREQUEST']._serialized_start=1457
-  _globals['_KEEPREQUEST']._serialized_end=1521
-  _globals['_KEEPREPLY']._serialized_start=1523
-  _globals['_KEEPREPLY']._serialized_end=1534
-  _globals['_RELEASEREQUEST']._serialized_start=1536
-  _globals['_RELEASEREQUEST']._serialized_end=1583
-  _globals['_RELEASEREPLY']._serialized_start=1585
-  _globals['_RELEASEREPLY']._serialized_end=1599
-  _globals['_PEER']._serialized_start=1602
-  _globals['_PEER']._serialized_end=1903
+  _globals['_FORGETREQUEST']._serialized_start=67
+  _globals['_FORGETREQUEST']._serialized_end=97
+  _globals['_FORGETREPLY']._serialized_start=99
+  _globals['_FORGETREPLY']._serialized_end=112
+  _globals['_ENLISTREQUEST']._serialized_start=115
+  _globals['_ENLISTREQUEST']._serialized_end=297
+  _globals['_ENLISTREPLY']._serialized_start=300
+  _globals['_ENLISTREPLY']._serialized_end=446
+  _globals['_ENLISTOPEN']._serialized_start=448
+  _globals['_ENLISTOPEN']._serialized_end=522
+  _globals['_ENLISTDONE']._serialized_start=524
+  _globals['_ENLISTDONE']._serialized_end=536
+  _globals['_ENLISTEDSEATS']._serialized_start=538
+  _globals['_ENLISTEDSEATS']._serialized_end=593
+  _globals['_ENLISTEDSEAT']._serialized_start=595
+  _globals['_ENLISTEDSEAT']._serialized_end=677
+  _globals['_MEMBERPACKET']._serialized_start=679
+  _globals['_MEMBERPACKET']._serialized_end=722
+  _globals['_MEMBERLOST']._serialized_start=724
+  _globals['_MEMBERLOST']._serialized_end=751
+  _globals['_HANGUP']._serialized_start=753
+  _globals['_HANGUP']._serialized_end=792
+  _globals['_PARTNAME']._serialized_start=794
+  _globals['_PARTNAME']._serialized_end=866
+  _globals['_FETCHREQUEST']._serialized_start=868
+  _globals['_FETCHREQUEST']._serialized_end=931
+  _globals['_PIECE']._serialized_start=934
+  _globals['_PIECE']._serialized_end=1121
+  _globals['_REGIONHEAD']._serialized_start=1124
+  _globals['_REGIONHEAD']._serialized_end=1360
+  _globals['_PAGES']._serialized_start=1362
+  _globals['_PAGES']._serialized_end=1413
+  _globals['_PROGRAMHEAD']._serialized_start=1415
+  _globals['_PROGRAMHEAD']._serialized_end=1443
+  _globals['_PIECEEND']._serialized_start=1445
+  _globals['_PIECEEND']._serialized_end=1483
+  _globals['_KEEPREQUEST']._serialized_start=1485
+  _globals['_KEEPREQUEST']._serialized_end=1549
+  _globals['_KEEPREPLY']._serialized_start=1551
+  _globals['_KEEPREPLY']._serialized_end=1562
+  _globals['_RELEASEREQUEST']._serialized_start=1564
+  _globals['_RELEASEREQUEST']._serialized_end=1611
+  _globals['_RELEASEREPLY']._serialized_start=1613
+  _globals['_RELEASEREPLY']._serialized_end=1627
+  _globals['_PEER']._serialized_start=1630
+  _globals['_PEER']._serialized_end=2062
 # @@protoc_insertion_point(module_scope)

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from mmsnap.rpc.v1 import mmsnap_pb2 as mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2
 from mmsnap.rpc.v1 import peer_pb2 as mmsnap_dot_rpc_dot_v1_dot_peer__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -59,6 +60,16 @@ class PeerStub:
                 request_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ForgetRequest.SerializeToString,
                 response_deserializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ForgetReply.FromString,
                 _registered_method=True)
+        self.GetUsage = channel.unary_unary(
+                '/mmsnap.v1.Peer/GetUsage',
+                request_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.GetUsageRequest.SerializeToString,
+                response_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.GetUsageResponse.FromString,
+                _registered_method=True)
+        self.Watch = channel.unary_stream(
+                '/mmsnap.v1.Peer/Watch',
+                request_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.WatchRequest.SerializeToString,
+                response_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.WatchResponse.FromString,
+                _registered_method=True)
 
 
 class PeerServicer:
@@ -99,6 +110,20 @@ class PeerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetUsage(self, request, context):
+        """As the Agent's, but of this node alone: whoever is asked asks nobody else.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Watch(self, request, context):
+        """The first message has no kind: it says that from now on nothing is missed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_PeerServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -126,6 +151,16 @@ def add_PeerServicer_to_server(servicer, server):
                     servicer.Forget,
                     request_deserializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ForgetRequest.FromString,
                     response_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ForgetReply.SerializeToString,
+            ),
+            'GetUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetUsage,
+                    request_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.GetUsageRequest.FromString,
+                    response_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.GetUsageResponse.SerializeToString,
+            ),
+            'Watch': grpc.unary_stream_rpc_method_handler(
+                    servicer.Watch,
+                    request_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.WatchRequest.FromString,
+                    response_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.WatchResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -263,6 +298,60 @@ class Peer:
             '/mmsnap.v1.Peer/Forget',
             mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ForgetRequest.SerializeToString,
             mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ForgetReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mmsnap.v1.Peer/GetUsage',
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.GetUsageRequest.SerializeToString,
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.GetUsageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Watch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/mmsnap.v1.Peer/Watch',
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.WatchRequest.SerializeToString,
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.WatchResponse.FromString,
             options,
             channel_credentials,
             insecure,
