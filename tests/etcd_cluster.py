@@ -5,6 +5,8 @@ Its members can be killed and come back.
 
 from __future__ import annotations
 
+import json
+import signal
 import socket
 import subprocess
 import tempfile
@@ -14,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from shutil import rmtree, which
+from typing import Any
 
 from tests.cluster.hosts import THIS_ONE, Host
 from tests.debian import require_packages
@@ -64,6 +67,21 @@ class EtcdCluster:
         process.kill()
         process.wait()
 
+    def stop(self, number: int) -> None:
+        """SIGSTOP, until `go_on`."""
+        self._processes[number].send_signal(signal.SIGSTOP)
+
+    def go_on(self, number: int) -> None:
+        self._processes[number].send_signal(signal.SIGCONT)
+
+    def leader(self) -> int:
+        """The number of the member that leads."""
+        for number in self._processes:
+            told = self._hosts[number].call(lambda n=number: _status(self.endpoints[n]))
+            if told.get("leader") and told["leader"] == told["header"]["member_id"]:
+                return number
+        raise AssertionError("no member leads")
+
     def await_health(self, number: int) -> None:
         """Returns when the member serves, with a leader."""
         deadline = time.monotonic() + _START_SECONDS
@@ -90,6 +108,16 @@ def etcd_cluster(size: int, hosts: Sequence[Host] = ()) -> Iterator[EtcdCluster]
         if cluster is not None:
             cluster.close()
         rmtree(folder, ignore_errors=True)
+
+
+def _status(endpoint: str) -> dict[str, Any]:
+    request = urllib.request.Request(f"{endpoint}/v3/maintenance/status", b"{}")
+    try:
+        with urllib.request.urlopen(request, timeout=5) as reply:
+            told: dict[str, Any] = json.load(reply)
+            return told
+    except OSError:
+        return {}
 
 
 def _is_healthy(endpoint: str) -> bool:

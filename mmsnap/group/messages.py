@@ -102,11 +102,15 @@ class Abort:
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """While held: show the checkpoint of epoch `target`, then say Done."""
+    """While held: show the checkpoint of epoch `target`, then say Done.
+
+    `generation` is the restore that the member follows thereby; 0: the one of this `epoch`.
+    """
 
     epoch: int
     lease_ns: int
     target: int
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True)

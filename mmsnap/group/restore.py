@@ -36,7 +36,8 @@ class RestoreOperation(Operation):
 
     `epoch` numbers the operation itself; it must be new, as for a checkpoint.
     Members that are no part of the checkpoint (`absent`) show an empty region. `programs`
-    are the members that are unmodified programs.
+    are the members that are unmodified programs. `generation` is the restore that is made
+    again, for members that did not follow it; 0: this one.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class RestoreOperation(Operation):
         target: int,
         absent: Iterable[str] = (),
         programs: Iterable[str] = (),
+        generation: int = 0,
         budgets: Budgets = DEFAULT_BUDGETS,
     ) -> None:
         self._programs = frozenset(programs)
@@ -57,7 +59,7 @@ class RestoreOperation(Operation):
             orders={
                 Kind.CHECK: Check(epoch, target),
                 Kind.QUIESCE: Quiesce(epoch, budgets.lease_ns, budgets.quiesce_ns),
-                Kind.RESTORE: Restore(epoch, budgets.lease_ns, target),
+                Kind.RESTORE: Restore(epoch, budgets.lease_ns, target, generation),
                 Kind.RENEW: Renew(epoch, budgets.lease_ns),
                 Kind.RESUME: Resume(epoch),
                 Kind.ABORT: Abort(epoch),
@@ -73,7 +75,7 @@ class RestoreOperation(Operation):
         )
         self.target = target
         self._absent = frozenset(absent)
-        self._emptied = Restore(epoch, budgets.lease_ns, EMPTY_EPOCH)
+        self._emptied = Restore(epoch, budgets.lease_ns, EMPTY_EPOCH, generation)
         self.expelled: dict[str, str] = {}  # member to the reason
         self.fallen: Failure | None = None  # why no unmodified program was restored
 

@@ -157,6 +157,15 @@ class Region:
     def partial(self, partial: bool) -> None:
         lib.mm_region_set_partial(self._handle, int(partial))
 
+    @property
+    def generation(self) -> int:
+        """The last restore of its group that the memory followed; fits it inside an update."""
+        return int(lib.mm_region_generation(self._handle))
+
+    @generation.setter
+    def generation(self, generation: int) -> None:
+        lib.mm_region_set_generation(self._handle, generation)
+
     def peek(self) -> list[tuple[int, int]]:
         """(offset, size) in bytes of what was written since the last collection."""
         room = 64

@@ -121,6 +121,9 @@ async def _admit(group: LiveGroup, application: Application) -> Admission:
     ledger, switchboard = group.desk.ledger, group.desk.switchboard
     record = await _record(group)
     row = await row_of(group, application.member)
+    if row is not None and not application.resuming and record.next_epoch > 1:
+        # Of a coordinator that was cut off: it must not commit what this process does not find.
+        await ledger.ask(ledger.catalog.settle, group.name, record.next_epoch - 1)
     group.epoch = max(group.epoch, record.next_epoch - 1)
     seat = Seat(
         member=MemberRecord(
@@ -217,7 +220,8 @@ async def _catch_up(group: LiveGroup, seat: Seat) -> bool:
     async def nothing_to_record() -> None:
         """The head stays where it is."""
 
-    operation = group.restore_operation(epoch, head, [seat])
+    generation = (await ledger.ask(ledger.catalog.group, group.name)).restore_epoch
+    operation = group.restore_operation(epoch, head, [seat], generation)
     what = f"restore @{epoch} of member {seat.name} of group {group.name} to {head.name}"
     try:
         await group.perform(operation, [seat], what, record=nothing_to_record)

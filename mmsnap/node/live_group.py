@@ -234,13 +234,24 @@ class LiveGroup:
         return Restored(target, target.epoch, behind)
 
     def restore_operation(
-        self, epoch: int, target: GroupCheckpoint, seats: Sequence[Participant]
+        self,
+        epoch: int,
+        target: GroupCheckpoint,
+        seats: Sequence[Participant],
+        generation: int = 0,
     ) -> RestoreOperation:
         parts = {figures.member for figures in target.members}
         names = [seat.name for seat in seats]
         absent = [name for name in names if name not in parts]
         programs = [seat.name for seat in seats if seat.engine is EngineKind.PROCESS]
-        return RestoreOperation(epoch, names, target=target.epoch, absent=absent, programs=programs)
+        return RestoreOperation(
+            epoch,
+            names,
+            target=target.epoch,
+            absent=absent,
+            programs=programs,
+            generation=generation,
+        )
 
     async def perform(
         self,

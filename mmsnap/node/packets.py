@@ -41,7 +41,8 @@ def encode(order: Order, token: int) -> bytes:
         case m.Check():
             return pack(Kind.CHECK, token, order.epoch, words=(order.target,))
         case m.Restore():
-            return pack(Kind.RESTORE, token, order.epoch, order.lease_ns, (order.target,))
+            which = order.target, order.generation
+            return pack(Kind.RESTORE, token, order.epoch, order.lease_ns, which)
         case m.Renew():
             return pack(Kind.RENEW, token, order.epoch, order.lease_ns)
         case m.Resume():

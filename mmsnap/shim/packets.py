@@ -18,7 +18,7 @@ _READERS: Final[dict[int, _Reader]] = {
     Kind.RESUME: lambda epoch, lease, w, text: m.Resume(epoch),
     Kind.COMMIT: lambda epoch, lease, w, text: m.Commit(epoch),
     Kind.ABORT: lambda epoch, lease, w, text: m.Abort(epoch),
-    Kind.RESTORE: lambda epoch, lease, w, text: m.Restore(epoch, lease, w[0]),
+    Kind.RESTORE: lambda epoch, lease, w, text: m.Restore(epoch, lease, w[0], w[1]),
     Kind.CHECK: lambda epoch, lease, w, text: m.Check(epoch, w[0]),
     Kind.DELETE: lambda epoch, lease, w, text: m.Delete(w[0]),
     Kind.RENEW: lambda epoch, lease, w, text: m.Renew(epoch, lease),

@@ -128,6 +128,11 @@ MM_API int mm_region_grow(mm_region *, uint64_t extent_bytes); /* new bytes are 
 MM_API void mm_region_set_partial(mm_region *, int partial);
 MM_API int mm_region_partial(const mm_region *);
 
+/* Which restore of its group the memory followed last; changes only while the region is held, so that it
+ * fits the memory inside an update. Set by whoever opens a region for a member, then by RESTORE orders. */
+MM_API uint64_t mm_region_generation(const mm_region *);
+MM_API void mm_region_set_generation(mm_region *, uint64_t generation);
+
 /* ---- checkpoints -------------------------------------------------------- */
 
 #define MM_NAME_MAX 64
@@ -235,7 +240,8 @@ enum mm_message_kind {
     MM_MSG_RESUME = 5,
     MM_MSG_COMMIT = 6,
     MM_MSG_ABORT = 7,
-    MM_MSG_RESTORE = 8, /* while held; word0: the checkpoint's epoch */
+    MM_MSG_RESTORE =
+        8, /* while held; word0: the checkpoint's epoch, word1: generation, 0: the order's epoch */
     MM_MSG_DELETE = 9,  /* word0: the checkpoint's epoch */
     MM_MSG_RENEW = 10,  /* the lease, nothing else */
     MM_MSG_PIN = 11,    /* word0: the checkpoint's epoch, word1: 1 or 0 */

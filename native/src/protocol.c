@@ -239,6 +239,7 @@ static void restore(mm_member *member, const mm_message *order) {
         fail(member, order, status);
         return;
     }
+    mm_region_set_generation(member->region, order->word[1] ? order->word[1] : order->epoch);
     mm_member_tell(member, (mm_member_event){
                                .kind = MM_EVENT_RESTORED, .epoch = order->epoch, .target = order->word[0]});
     answer_done(member, order);

@@ -180,3 +180,5 @@ int mm_region_created(const mm_region *region) { return region->created; }
 mm_medium_kind mm_region_medium(const mm_region *region) { return region->medium->kind; }
 void mm_region_set_partial(mm_region *region, int partial) { region->partial = partial; }
 int mm_region_partial(const mm_region *region) { return region->partial; }
+void mm_region_set_generation(mm_region *region, uint64_t generation) { region->generation = generation; }
+uint64_t mm_region_generation(const mm_region *region) { return region->generation; }

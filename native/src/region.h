@@ -27,6 +27,7 @@ struct mm_region {
     _Atomic int
         broken; /* a restore failed half-way: the memory is of no checkpoint, and none is taken of it */
     _Atomic int references, closed, forked, partial;
+    _Atomic uint64_t generation; /* the last restore of the group that the memory followed */
     struct mm_region *next; /* in the registry of this process */
 
     /* The application's memory: a reservation of size_max at an address that never changes. */

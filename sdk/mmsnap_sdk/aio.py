@@ -58,6 +58,11 @@ class AsyncApp:
         return self.app.restored
 
     @property
+    def generation(self) -> int:
+        """As `App.generation`."""
+        return self.app.generation
+
+    @property
     def last_error(self) -> Exception | None:
         """As `App.last_error`."""
         return self.app.last_error

@@ -91,6 +91,16 @@ class App:
         return self._region
 
     @property
+    def generation(self) -> int:
+        """Which restore of its group the memory followed last; 0: none, or it is embedded.
+
+        Put it into messages between members, read inside the update that makes them: what carries
+        another generation than the receiver's own is of a time that never was, or that the
+        receiver has yet to follow, and has to be dropped.
+        """
+        return self._backend.region.generation
+
+    @property
     def restored(self) -> Checkpoint | None:
         """The checkpoint that the memory showed when the app was opened; None: it is new."""
         return self._backend.restored

@@ -53,6 +53,7 @@ class GroupBackend:
         except BaseException:
             self._client.close()
             raise
+        self.region.generation = self._admission.restore_epoch
         self.group = application.group
         self.restored: Checkpoint | None = self._admission.head
         self._followed_restore_epoch = self._admission.restore_epoch

@@ -5,8 +5,12 @@ the sum of all that was sent, so a lost one is made good by the next, and one th
 changes nothing. In every consistent cut nobody has got what was not sent.
 
 Usage: bank_member.py NUMBER PORT PORT ...   (the ports of all, in their order; its own among them)
+
+$BANK_TAP is a socket to take its line through, see tap.py; into the file $BANK_GAP goes the longest
+time, in seconds, in which it could do nothing.
 """
 
+import os
 import random
 import select
 import socket
@@ -17,8 +21,18 @@ import time
 import numpy as np
 
 import mmsnap
+from mmsnap.memory import Region
 
-MESSAGE = struct.Struct("<qq")
+MESSAGE = struct.Struct("<qqq")
+
+if "BANK_TAP" in os.environ:
+    join = Region.join
+    Region.join = lambda region, _path, *words, **named: join(  # type: ignore[method-assign]
+        region, os.environ["BANK_TAP"], *words, **named
+    )
+gap = (
+    np.memmap(os.environ["BANK_GAP"], np.float64, "r+") if "BANK_GAP" in os.environ else np.zeros(1)
+)
 
 number, ports = int(sys.argv[1]), [int(port) for port in sys.argv[2:]]
 line = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -27,25 +41,21 @@ line.setblocking(False)
 chance = random.Random(number)
 
 
-def drain() -> None:
-    while select.select([line], [], [], 0)[0]:
-        line.recv(MESSAGE.size)
-
-
 with mmsnap.attach(size="8MiB") as app:
     sent = app.array("sent", len(ports), np.int64)
     got = app.array("got", len(ports), np.int64)
-    seen_sent, seen_got = sent.copy(), got.copy()
     print("ready", flush=True)
+    last = time.monotonic()
     while True:
+        now = time.monotonic()
+        gap[0], last = max(gap[0], now - last), now
         to = chance.randrange(len(ports))
         with app.update():
-            if not (np.array_equal(sent, seen_sent) and np.array_equal(got, seen_got)):
-                drain()  # we were restored: what is on the way is of a time that never was
-            elif select.select([line], [], [], 0)[0]:
-                sender, total = MESSAGE.unpack(line.recv(MESSAGE.size))
-                got[sender] = max(got[sender], total)
+            if select.select([line], [], [], 0)[0]:
+                sender, generation, total = MESSAGE.unpack(line.recv(MESSAGE.size))
+                if generation == app.generation:  # else it is of a time that never was
+                    got[sender] = max(got[sender], total)
             sent[to] += chance.randrange(100)
-            seen_sent, seen_got = sent.copy(), got.copy()
-        line.sendto(MESSAGE.pack(number, int(sent[to])), ("127.0.0.1", ports[to]))
+            message = MESSAGE.pack(number, app.generation, int(sent[to]))
+        line.sendto(message, ("127.0.0.1", ports[to]))
         time.sleep(0.0005)

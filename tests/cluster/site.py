@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -83,6 +83,13 @@ class Node:
         self.process.kill()
         self.process.wait()
 
+    def stop(self) -> None:
+        """SIGSTOP, until `go_on`."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        self.process.send_signal(signal.SIGCONT)
+
     def mmsnap(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [MMSNAP, *words], env=self.environment, capture_output=True, text=True, timeout=90,
@@ -93,8 +100,12 @@ class Node:
 class Bank:
     """Members of the group `bank` on the nodes, in turns."""
 
-    def __init__(self, nodes: list[Node], size: int) -> None:
+    def __init__(
+        self, nodes: list[Node], size: int, tapped: Mapping[int, Path] | None = None
+    ) -> None:
+        """`tapped`: sockets that some members take their lines through."""
         self.nodes = nodes
+        self._tapped = tapped or {}
         self._ports = free_ports(size)
         self._moved: dict[int, Node] = {}
         self.members: dict[str, subprocess.Popen[bytes]] = {}
@@ -119,10 +130,28 @@ class Bank:
         with (node.pool.parent / f"m{number}.log").open("ab") as log:
             self.members[f"m{number}"] = subprocess.Popen(
                 [MMSNAP, *words, sys.executable, BANK, str(number), *map(str, self._ports)],
-                env=node.environment,
+                env=node.environment | self._environment_of(number, node),
                 stdout=log,
                 stderr=log,
             )
+
+    def _environment_of(self, number: int, node: Node) -> dict[str, str]:
+        gap = self._gap_file(number)
+        if not gap.exists():
+            gap.write_bytes(bytes(8))
+        tap = {"BANK_TAP": str(self._tapped[number])} if number in self._tapped else {}
+        return {"BANK_GAP": str(gap), **tap}
+
+    def _gap_file(self, number: int) -> Path:
+        return self.nodes[0].pool.parent / f"gap-{number}"
+
+    def longest_gap_seconds(self) -> float:
+        """In which a member could do nothing, since this was last asked."""
+        longest = 0.0
+        for number in range(len(self.members)):
+            gap = np.memmap(self._gap_file(number), np.float64, "r+")
+            longest, gap[0] = max(longest, float(gap[0])), 0.0
+        return longest
 
     def attached(self) -> set[str]:
         asked = next(node for node in self.nodes if node.process.poll() is None)
@@ -210,9 +239,9 @@ def cluster(
 
 
 @contextmanager
-def bank(nodes: list[Node], size: int) -> Iterator[Bank]:
+def bank(nodes: list[Node], size: int, tapped: Mapping[int, Path] | None = None) -> Iterator[Bank]:
     """A bank at work."""
-    made = Bank(nodes, size)
+    made = Bank(nodes, size, tapped)
     try:
         made.open()
         yield made

@@ -44,7 +44,7 @@ def test_kinds_and_size_are_those_of_the_header() -> None:
         (m.Resume(7), "RESUME", 7, 0, [], b""),
         (m.Commit(7), "COMMIT", 7, 0, [], b""),
         (m.Abort(7), "ABORT", 7, 0, [], b""),
-        (m.Restore(8, 2, 5), "RESTORE", 8, 2, [5], b""),
+        (m.Restore(8, 2, 5, 7), "RESTORE", 8, 2, [5, 7], b""),
         (m.Delete(5), "DELETE", 0, 0, [5], b""),
         (m.Renew(7, 2), "RENEW", 7, 2, [], b""),
         (m.Pin(5, True), "PIN", 0, 0, [5, 1], b""),
