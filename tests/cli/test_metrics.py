@@ -96,6 +96,7 @@ def test_operations_are_counted_by_how_they_ended(watched: Watched) -> None:
     assert told["mmsnap_held_seconds_count operation=checkpoint"] in (2, 3), "the aborted one, too"
     assert told["mmsnap_held_seconds_sum operation=checkpoint"] > 0
     assert told["mmsnap_written_bytes_sum"] == sum(each["bytes_written"] for each in shown)
+    assert "shop" not in str(told), "the port asks nobody who he is, so it tells no names"
 
 
 def test_members_are_told_by_state_and_a_roll_back_is_counted(watched: Watched) -> None:
