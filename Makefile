@@ -9,7 +9,7 @@ NATIVE := $(shell find native/include native/src native/python -type f 2>/dev/nu
 NATIVE_STYLED := $(shell find native -name '*.[ch]' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup native demo test hazelcast bench bench-process bench-nodes prove lint
+.PHONY: help setup native demo test hazelcast bench bench-process bench-nodes faults prove lint
 
 help:    ## list the targets (this is the default)
 	@awk -F ' *## ' '/^[a-z-]+: .*## / {split($$1, t, ":"); printf "make %-13s %s\n", t[1], $$2}' Makefile
@@ -30,6 +30,9 @@ test: $(STAMP)    ## the C core under sanitizers, then every quick test
 
 hazelcast: $(STAMP)    ## checkpoint a running Hazelcast cluster, kill it, bring it back (as root)
 	$(BIN)/python tutorials/hazelcast/run.py --json build/hazelcast.json
+
+faults: $(STAMP)    ## write docs/FAULTS.md: a fault in every phase, to every role (as root, ten minutes)
+	$(BIN)/python -m tests.cluster.fault_table
 
 prove: $(STAMP)    ## the long searches: random kills and random orders by the thousand (minutes)
 	$(BIN)/python -m pytest tests/prove --timeout=3600

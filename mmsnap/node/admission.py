@@ -86,7 +86,7 @@ async def _come_home(group: LiveGroup, application: Application) -> None:
     async with group.turn():
         await come_here(group, member)
     # Takes its time, and nothing can be done to the group meanwhile that would need more of it.
-    if await row_of(group, member) is not None and group.desk.replicas is not None:
+    if group.desk.replicas is not None:
         await group.desk.replicas.bring_home(group.name, member, application.engine)
 
 

@@ -12,6 +12,7 @@ import shutil
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -72,6 +73,8 @@ def forget_interrupted(pool: Path) -> None:
 
 async def _open(group: LiveGroup, name: str, opened: ExitStack) -> Contents:
     ledger, pool = group.desk.ledger, group.desk.pool
+    if group.desk.replicas is not None:
+        await group.desk.replicas.gather(await ledger.ask(ledger.catalog.find, group.name, name))
     staging = pool / _STAGING / uuid.uuid4().hex
     async with group.turn(settled=True):
         found = await ledger.ask(ledger.catalog.find, group.name, name)
@@ -89,6 +92,9 @@ async def _require_unknown(desk: Desk, name: str) -> None:
 
 async def _adopt(desk: Desk, checkpoint: GroupCheckpoint, *, pending: bool) -> GroupCheckpoint:
     ledger = desk.ledger
+    if desk.mesh is not None:
+        here = (replace(part, node=desk.mesh.name) for part in checkpoint.members)
+        checkpoint = replace(checkpoint, members=tuple(here), replicas=0)
     programs = any(part.engine is EngineKind.PROCESS for part in checkpoint.members)
     await ledger.ask(ledger.catalog.adopt, checkpoint, pending=pending and programs)
     return checkpoint

@@ -120,6 +120,11 @@ class Mesh:
         request = pb.KeepRequest(part=part_message(part), source=source)
         await self._ask(node, "/mmsnap.v1.Peer/Keep", request, pb.KeepReply)
 
+    async def verify(self, node: str, part: PartName) -> None:
+        """Has a node check what it has of a part; CorruptionError, NotFoundError."""
+        request = pb.VerifyRequest(part=part_message(part))
+        await self._ask(node, "/mmsnap.v1.Peer/Verify", request, pb.VerifyReply)
+
     async def answers(self, node: str) -> bool:
         """Whether its service says anything; NotFoundError for an unknown node."""
         nodes = await self._ledger.ask(self._ledger.catalog.nodes)

@@ -23,6 +23,7 @@ from mmsnap.node.roles import require_node
 from mmsnap.node.service import abort, names_of
 from mmsnap.node.survey import usage_here
 from mmsnap.node.sweep import Sweeper
+from mmsnap.node.upkeep import verify_here
 from mmsnap.rpc import failures
 from mmsnap.rpc.v1 import mmsnap_pb2, peer_pb2_grpc
 from mmsnap.rpc.v1 import peer_pb2 as pb
@@ -81,6 +82,17 @@ class PeerService(peer_pb2_grpc.PeerServicer):
         except failures.FAILURES as error:
             await abort(context, error)
         return pb.KeepReply()
+
+    async def Verify(  # noqa: N802
+        self, request: pb.VerifyRequest, context: Context
+    ) -> pb.VerifyReply:
+        try:
+            await self._require_node(context)
+            part = _part(request.part)
+            await verify_here(self._groups.group(part.group), part)
+        except failures.FAILURES as error:
+            await abort(context, error)
+        return pb.VerifyReply()
 
     async def Release(  # noqa: N802
         self, request: pb.ReleaseRequest, context: Context

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -107,9 +107,12 @@ class Replicas:
         NotFoundError when the head's part can not be had anywhere.
         """
         catalog = self._ledger.catalog
+        try:
+            head_epoch = (await self._ledger.ask(catalog.group, group)).head_epoch
+        except NotFoundError:
+            return  # it begins with this member
         nodes = await self._ledger.ask(catalog.nodes)
         copies = {each.epoch: each for each in await self._ledger.ask(catalog.copies, group)}
-        head_epoch = (await self._ledger.ask(catalog.group, group)).head_epoch
         here = await asyncio.to_thread(epochs_here, self._pool, group, member, engine)
         for checkpoint in await self._ledger.ask(catalog.checkpoints, group):
             is_part = any(figures.member == member for figures in checkpoint.members)
@@ -124,6 +127,40 @@ class Replicas:
                     raise
                 log.warning("can not be had: %s", error, extra=_about(part))
 
+    async def gather(self, checkpoint: GroupCheckpoint) -> None:
+        """Gets every member's part here; NotFoundError when one can not be had."""
+        for part, names, nodes in await self._whereabouts(checkpoint):
+            if self._mesh.name not in names:
+                await self._fetch_from_any(part, names, nodes)
+
+    async def verify(
+        self, checkpoint: GroupCheckpoint, here: Callable[[PartName], Awaitable[None]]
+    ) -> None:
+        """Has every copy checked where it is, those of this node by `here`.
+
+        Raises:
+            CorruptionError: one is damaged. NotFoundError: a member's part is nowhere.
+        """
+        for part, names, nodes in await self._whereabouts(checkpoint):
+            holders = holding(names, nodes)
+            if not holders:
+                raise _lost(part, names)
+            for node in holders:
+                await (here(part) if node == self._mesh.name else self._mesh.verify(node, part))
+
+    async def _whereabouts(
+        self, checkpoint: GroupCheckpoint
+    ) -> list[tuple[PartName, tuple[str, ...], Mapping[str, NodeRecord]]]:
+        """Each part, who has it, and the nodes there are."""
+        catalog, group, epoch = self._ledger.catalog, checkpoint.group, checkpoint.epoch
+        copies = await self._ledger.ask(catalog.copies_of, group, epoch)
+        nodes = await self._ledger.ask(catalog.nodes)
+        known = copies.nodes if copies is not None else {}
+        return [
+            (PartName(group, f.member, f.engine, epoch), tuple(known.get(f.member, ())), nodes)
+            for f in checkpoint.members
+        ]
+
     async def require_parts(
         self, checkpoint: GroupCheckpoint, seats: Mapping[str, tuple[str, EngineKind]]
     ) -> None:
@@ -137,17 +174,13 @@ class Replicas:
         Raises:
             NotFoundError: some can not have it, and nothing was changed.
         """
-        catalog = self._ledger.catalog
-        copies = await self._ledger.ask(catalog.copies_of, checkpoint.group, checkpoint.epoch)
-        nodes = await self._ledger.ask(catalog.nodes)
-        for figures in checkpoint.members:
-            known = copies.nodes.get(figures.member, ()) if copies is not None else ()
-            holders = holding(known, nodes)
-            node, engine = seats.get(figures.member, ("", figures.engine))
-            part = PartName(checkpoint.group, figures.member, engine, checkpoint.epoch)
-            if not holders or (node and node not in holders and engine is EngineKind.MEMORY):
-                raise _lost(part, tuple(known))
-            if node and node not in holders:
+        for part, names, nodes in await self._whereabouts(checkpoint):
+            holders = holding(names, nodes)
+            node, engine = seats.get(part.member, ("", part.engine))
+            is_lacking = bool(node) and node not in holders
+            if not holders or (is_lacking and engine is EngineKind.MEMORY):
+                raise _lost(part, names)
+            if is_lacking:
                 await self._mesh.keep(node, part, holders[0])
 
     async def _fetch_from_any(

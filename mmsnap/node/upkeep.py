@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from mmsnap.catalog import EngineKind, GroupCheckpoint
 from mmsnap.errors import AbortedError, InUseError, NotFoundError
@@ -19,11 +20,10 @@ from mmsnap.node import regions
 from mmsnap.node.live_group import LiveGroup
 from mmsnap.node.logs import about
 from mmsnap.node.mesh import Mesh
-from mmsnap.node.regions import region_name
 from mmsnap.node.sweep import follow
-from mmsnap.process.manifest import member_folder
 from mmsnap.process.parts import verify_part
 from mmsnap.retention import Retention, prunable
+from mmsnap.store import PartName
 
 log = logging.getLogger(__name__)
 
@@ -120,27 +120,32 @@ async def pin_checkpoint(group: LiveGroup, name: str, pinned: bool) -> None:
 
 
 async def verify_checkpoint(group: LiveGroup, name: str) -> list[str]:
-    """Check every member's part of a checkpoint; the names of the members.
+    """Check every copy of every member's part of a checkpoint; the names of the members.
 
-    Raises CorruptionError naming what is damaged, NotFoundError for a lost region.
+    Raises CorruptionError naming what is damaged, NotFoundError for what is lost.
     """
-    ledger = group.desk.ledger
-    async with group.readers.reading():
-        found = await ledger.ask(ledger.catalog.find, group.name, name)
-        committed = set(await ledger.ask(ledger.catalog.committed_epochs, group.name))
+    ledger, replicas = group.desk.ledger, group.desk.replicas
+    found = await ledger.ask(ledger.catalog.find, group.name, name)
+    if replicas is not None:
+        await replicas.verify(found, partial(verify_here, group))
+    else:
         for part in found.members:
-            if part.engine is EngineKind.PROCESS:
-                folder = member_folder(group.desk.pool, group.name, part.member)
-                await asyncio.to_thread(verify_part, folder, found.epoch)
-                continue
-            await asyncio.to_thread(
-                regions.verify_checkpoint,
-                group.desk.pool,
-                region_name(group.name, part.member),
-                found.epoch,
-                committed.__contains__,
-            )
+            await verify_here(group, PartName(group.name, part.member, part.engine, found.epoch))
     return [part.member for part in found.members]
+
+
+async def verify_here(group: LiveGroup, part: PartName) -> None:
+    """Read and check what this pool has of a part; CorruptionError, NotFoundError."""
+    pool, ledger = group.desk.pool, group.desk.ledger
+    async with group.readers.reading():
+        if part.engine is EngineKind.PROCESS:
+            folder = part.program(pool).folder.parent
+            await asyncio.to_thread(verify_part, folder, part.epoch)
+            return
+        committed = set(await ledger.ask(ledger.catalog.committed_epochs, group.name))
+        await asyncio.to_thread(
+            regions.verify_checkpoint, pool, part.region, part.epoch, committed.__contains__
+        )
 
 
 async def detach(group: LiveGroup, name: str) -> None:

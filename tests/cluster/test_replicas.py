@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -220,6 +221,56 @@ def test_a_node_is_gone_for_good_and_others_make_new_copies(nodes: Cluster) -> N
         assert first.mmsnap("node", "remove", copy, "--yes").returncode == 0
         told = first.mmsnap("node", "list", "-o", "json")
         assert copy not in {row["name"] for row in json.loads(told.stdout)}
+    finally:
+        for process in running:
+            process.terminate()
+            process.wait(20)
+
+
+def test_damage_is_found_wherever_it_is_and_whoever_is_asked(nodes: Cluster) -> None:
+    first, second, third = nodes.nodes
+    running = [start(first, "a")]
+    try:
+        await_true(lambda: attached(first) == {"a"}, "it is attached")
+        create(first, "c", "--wait", "replicated", "--replicas", "2")
+        for node in nodes.nodes:
+            assert node.mmsnap("checkpoint", "verify", "bank", "c").returncode == 0
+        base = third.pool / "regions" / "bank.a" / "base"
+        with base.open("r+b") as file:
+            first_byte = file.read(1)[0]
+            file.seek(0)
+            file.write(bytes([first_byte ^ 1]))
+        told = second.mmsnap("checkpoint", "verify", "bank", "c")
+        assert told.returncode == 5, told.stderr
+    finally:
+        for process in running:
+            process.terminate()
+            process.wait(20)
+
+
+def test_clones_and_archives_are_made_by_a_node_without_members(
+    nodes: Cluster, tmp_path: Path
+) -> None:
+    first, second, third = nodes.nodes
+    running = [start(first, "a"), start(second, "b")]
+    try:
+        await_true(lambda: attached(first) == {"a", "b"}, "both are attached")
+        create(first, "c")
+        told = third.mmsnap("checkpoint", "export", "bank", "c", str(tmp_path / "archive"))
+        assert told.returncode == 0, told.stderr
+        told = second.mmsnap("checkpoint", "import", str(tmp_path / "archive"), "--as", "copy")
+        assert told.returncode == 0, told.stderr
+        told = third.mmsnap("clone", "bank", "c", "twin")
+        assert told.returncode == 0, told.stderr
+        # Members of a clone start where they like: their memory follows.
+        counts = []
+        for group, node in (("twin", first), ("copy", third)):
+            program = "import mmsnap; print(mmsnap.attach().array('count')[0])"
+            words = ["run", "--group", group, "--member", "a", "--", sys.executable, "-c", program]
+            told = node.mmsnap(*words)
+            assert told.returncode == 0, told.stderr
+            counts.append(int(told.stdout))
+        assert counts[0] == counts[1] > 0
     finally:
         for process in running:
             process.terminate()

@@ -191,6 +191,16 @@ class KeepReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class VerifyRequest(_message.Message):
+    __slots__ = ("part",)
+    PART_FIELD_NUMBER: _ClassVar[int]
+    part: PartName
+    def __init__(self, part: _Optional[_Union[PartName, _Mapping]] = ...) -> None: ...
+
+class VerifyReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class ReleaseRequest(_message.Message):
     __slots__ = ("group", "member")
     GROUP_FIELD_NUMBER: _ClassVar[int]

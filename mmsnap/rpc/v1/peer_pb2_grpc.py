@@ -50,6 +50,11 @@ class PeerStub:
                 request_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.KeepRequest.SerializeToString,
                 response_deserializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.KeepReply.FromString,
                 _registered_method=True)
+        self.Verify = channel.unary_unary(
+                '/mmsnap.v1.Peer/Verify',
+                request_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.VerifyRequest.SerializeToString,
+                response_deserializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.VerifyReply.FromString,
+                _registered_method=True)
         self.Release = channel.unary_unary(
                 '/mmsnap.v1.Peer/Release',
                 request_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ReleaseRequest.SerializeToString,
@@ -90,6 +95,13 @@ class PeerServicer:
 
     def Keep(self, request, context):
         """The node is to keep a copy of a part; it fetches it, and answers when it is whole.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Verify(self, request, context):
+        """Reads and checks all of what the node has of a part.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -141,6 +153,11 @@ def add_PeerServicer_to_server(servicer, server):
                     servicer.Keep,
                     request_deserializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.KeepRequest.FromString,
                     response_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.KeepReply.SerializeToString,
+            ),
+            'Verify': grpc.unary_unary_rpc_method_handler(
+                    servicer.Verify,
+                    request_deserializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.VerifyRequest.FromString,
+                    response_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.VerifyReply.SerializeToString,
             ),
             'Release': grpc.unary_unary_rpc_method_handler(
                     servicer.Release,
@@ -244,6 +261,33 @@ class Peer:
             '/mmsnap.v1.Peer/Keep',
             mmsnap_dot_rpc_dot_v1_dot_peer__pb2.KeepRequest.SerializeToString,
             mmsnap_dot_rpc_dot_v1_dot_peer__pb2.KeepReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Verify(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mmsnap.v1.Peer/Verify',
+            mmsnap_dot_rpc_dot_v1_dot_peer__pb2.VerifyRequest.SerializeToString,
+            mmsnap_dot_rpc_dot_v1_dot_peer__pb2.VerifyReply.FromString,
             options,
             channel_credentials,
             insecure,
