@@ -159,6 +159,13 @@ class Bank:
         rows = json.loads(told.stdout) if told.returncode == 0 else []
         return {row["member"] for row in rows if row["state"] == "attached"}
 
+    def pid_of(self, number: int) -> int:
+        """The member's process; 0: it runs none."""
+        launcher = self.members[f"m{number}"].pid
+        children = Path(f"/proc/{launcher}/task/{launcher}/children")
+        told = children.read_text().split() if children.exists() else []
+        return int(told[0]) if told else 0
+
     def books(self, epoch: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """What each sent to each, and got from each, in a checkpoint: read from the pools."""
         sent, got = [], []
