@@ -5,6 +5,7 @@ Both stand alone: what they are made from may be deleted. Neither speaks to memb
 what a checkpoint is: the catalog does, when the caller has it adopt the copy.
 """
 
+from mmsnap.archive.adoption import remove_member
 from mmsnap.archive.cloning import clone_members
 from mmsnap.archive.contents import Contents, open_contents
 from mmsnap.archive.header import EPOCH, Header
@@ -18,5 +19,6 @@ __all__ = [
     "Header",
     "clone_members",
     "open_contents",
+    "remove_member",
     "write_archive",
 ]

@@ -56,11 +56,16 @@ class Adoption:
 
     def undo(self) -> None:
         """Nothing of it remains."""
-        for part in self.parts.values():
-            shutil.rmtree(part.folder.parent, ignore_errors=True)
         for region in self.regions.values():
             region.close()
-            shutil.rmtree(self._pool / "regions" / region.name, ignore_errors=True)
+        for member in (*self.parts, *self.regions):
+            remove_member(self._pool, self._group, member)
+
+
+def remove_member(pool: Path, group: str, member: str) -> None:
+    """Removes all of a member that was made here, and that no catalog knows."""
+    shutil.rmtree(member_folder(pool, group, member), ignore_errors=True)
+    shutil.rmtree(pool / "regions" / f"{group}.{member}", ignore_errors=True)
 
 
 @contextmanager

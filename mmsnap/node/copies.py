@@ -16,7 +16,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from mmsnap.archive import Archive, Contents, clone_members, open_contents, write_archive
+from mmsnap.archive import (
+    Archive,
+    Contents,
+    clone_members,
+    open_contents,
+    remove_member,
+    write_archive,
+)
 from mmsnap.catalog import EngineKind, GroupCheckpoint, group_taken
 from mmsnap.errors import AbortedError, NotFoundError
 from mmsnap.node.bounds import check_label
@@ -96,7 +103,13 @@ async def _adopt(desk: Desk, checkpoint: GroupCheckpoint, *, pending: bool) -> G
         here = (replace(part, node=desk.mesh.name) for part in checkpoint.members)
         checkpoint = replace(checkpoint, members=tuple(here), replicas=0)
     programs = any(part.engine is EngineKind.PROCESS for part in checkpoint.members)
-    await ledger.ask(ledger.catalog.adopt, checkpoint, pending=pending and programs)
+    try:
+        await ledger.ask(ledger.catalog.adopt, checkpoint, pending=pending and programs)
+    except FileExistsError:
+        # Another node was quicker with the name; what was made here belongs to nobody.
+        for part in checkpoint.members:
+            await asyncio.to_thread(remove_member, desk.pool, checkpoint.group, part.member)
+        raise
     return checkpoint
 
 

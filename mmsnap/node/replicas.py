@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 _LOOK_SECONDS: Final = 5.0
 _WAIT_SECONDS: Final = 0.02
 # A node that could not keep something is not asked again for so long.
-_REST_SECONDS: Final = 10.0
+_REST_SECONDS: Final = 3.0
 _MEMBERS_AT_ONCE: Final = 4
 
 Missing = dict[tuple[str, str], list[tuple[PartName, list[str], int]]]
