@@ -3,6 +3,12 @@
 begin all, quiesce all, cut all, resume all, seal all, commit. Until the catalog
 has recorded it, anything that goes wrong aborts it for everybody; a member that
 dies after its Sealed does not, for its log is complete without it.
+
+Memory is copied as soon as its member stands still, whether or not all do: nobody
+runs on before everybody stood still and was copied, so what was copied early is
+still what is there when the last one stands still. That saves one way there and
+back of the pause. Dumps of unmodified programs are so long that nothing would be
+saved, and they would keep the processors from those that are on their way.
 """
 
 from __future__ import annotations
@@ -41,16 +47,20 @@ class CheckpointOperation(Operation):
         name: str,
         automatic: bool = False,
         max_pause_ns: int = 0,
+        programs: Iterable[str] = (),
         budgets: Budgets = DEFAULT_BUDGETS,
     ) -> None:
+        """`programs`: the members that are unmodified programs."""
+        taking_part = tuple(members)
+        memory = frozenset(taking_part).difference(programs)
         super().__init__(
             epoch,
-            members,
+            taking_part,
             orders=_orders(epoch, name, automatic, max_pause_ns, budgets),
             steps=(
                 Step(Kind.BEGIN, Ready, budgets.begin_ns, held=False),
                 Step(Kind.QUIESCE, Held, budgets.quiesce_ns + budgets.answer_ns, held=True),
-                Step(Kind.CUT, CutDone, budgets.cut_ns, held=True),
+                Step(Kind.CUT, CutDone, budgets.cut_ns, held=True, ahead=memory),
                 Step(Kind.RESUME, Sealed, budgets.seal_ns, held=False),
             ),
             decide_after=3,

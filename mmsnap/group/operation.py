@@ -27,6 +27,8 @@ class Step:
     budget_ns: int
     held: bool  # members stand still during it, and need their leases renewed
     only: frozenset[str] | None = None  # who is asked; None: everybody
+    # Who is given the order right behind the one of the step before, and may answer in that one.
+    ahead: frozenset[str] = frozenset()
 
 
 class Operation(ABC):
@@ -61,6 +63,7 @@ class Operation(ABC):
         self._deciding = False
         self._present = set(self.members)
         self._awaited: set[str] = set()
+        self._ahead: set[str] = set()  # who answered the next step already
         self._deadline_ns: int | None = None
         self._renew_ns: int | None = None
         self._quiesced_ns: int | None = None
@@ -83,6 +86,9 @@ class Operation(ABC):
         if isinstance(report, Failed):
             failure = Failure(Cause.FAILED, (member,), self.step, report.reason, report.status)
             return self._stumble(failure, now_ns)
+        if self._answers_ahead(member, report):
+            self._ahead.add(member)
+            return []
         if self._deciding or member not in self._awaited or not self._answers(report):
             return []
         self._awaited.discard(member)
@@ -160,12 +166,22 @@ class Operation(ABC):
         elif step.order is Kind.RESUME:
             self._resumed_ns = now_ns
         asked = self._asked(step)
-        self._awaited = set(asked)
+        self._awaited = set(asked) - self._ahead
+        self._ahead = set()
         self._deadline_ns = now_ns + step.budget_ns
         if step.held and self.max_pause_ns and self._quiesced_ns is not None:
             self._deadline_ns = min(self._deadline_ns, self._quiesced_ns + self.max_pause_ns)
         self._renew_ns = now_ns + self._budgets.lease_ns // 2 if step.held else None
-        return [Send(step.order, asked)]
+        orders = [Send(step.order, tuple(member for member in asked if member not in step.ahead))]
+        following = self._following()
+        if following is not None and following.ahead:
+            ahead = tuple(member for member in self._asked(following) if member in following.ahead)
+            orders.append(Send(following.order, ahead))
+        effects: list[Effect] = [each for each in orders if each.members]
+        return effects + (self._when_answered(now_ns) if not self._awaited else [])
+
+    def _following(self) -> Step | None:
+        return self._steps[self._at + 1] if self._at + 1 < len(self._steps) else None
 
     def _asked(self, step: Step) -> tuple[str, ...]:
         everybody = self._everybody()
@@ -190,6 +206,12 @@ class Operation(ABC):
 
     def _answers(self, report: EpochReport) -> bool:
         return type(report) is self._steps[self._at].answer
+
+    def _answers_ahead(self, member: str, report: EpochReport) -> bool:
+        following = self._following()
+        return (
+            following is not None and member in following.ahead and type(report) is following.answer
+        )
 
     def _everybody(self) -> tuple[str, ...]:
         return tuple(member for member in self.members if member in self._present)

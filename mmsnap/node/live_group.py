@@ -125,6 +125,7 @@ class LiveGroup:
                 name=name,
                 automatic=order.automatic,
                 max_pause_ns=order.max_pause_ns,
+                programs=[seat.name for seat in seats if seat.engine is EngineKind.PROCESS],
                 budgets=DEFAULT_BUDGETS.with_timeout(order.timeout_ns),
             )
             draft = GroupCheckpoint(

@@ -7,7 +7,7 @@ import pytest
 
 from mmsnap.group import CheckpointOperation, Decide, Effect, Failure, RestoreOperation, Send
 from mmsnap.group.effects import Cause
-from mmsnap.group.messages import EpochReport, Kind, Sealed, Void
+from mmsnap.group.messages import CutDone, EpochReport, Kind, Sealed, Void
 from tests.group.invariants import judge_checkpoint, judge_restore
 from tests.group.world import BUDGETS, Trouble, World
 
@@ -17,6 +17,13 @@ class ResumesWhenTheFirstHasCut(CheckpointOperation):
         if self.step == "cut":
             self._awaited.clear()
         return super()._when_answered(now_ns)
+
+
+class ResumesWhoeverHasCut(CheckpointOperation):
+    def receive(self, member: str, report: EpochReport, now_ns: int) -> list[Effect]:
+        effects = super().receive(member, report, now_ns)
+        early = isinstance(report, CutDone) and self.step == "quiesce"
+        return [*effects, Send(Kind.RESUME, (member,))] if early else effects
 
 
 class TakesVoidForSealed(CheckpointOperation):
@@ -123,6 +130,7 @@ def test_the_unbroken_protocol_survives_the_same_search() -> None:
     "fault",
     [
         ResumesWhenTheFirstHasCut,
+        ResumesWhoeverHasCut,
         TakesVoidForSealed,
         CommitsWithoutTheDead,
         CommitsOnSilence,

@@ -154,6 +154,7 @@ class World:
         self.trace: list[str] = []
         self._queue: list[tuple[int, int, Callable[[], None]]] = []
         self._serial = 0
+        self._arrived: dict[str, int] = {}  # when the last order of a line comes
 
     def run(self, operation: Operation, *, drain: bool = True, limit: int = 20_000) -> None:
         """Drive it until it finished and every message, lease and death has played out.
@@ -197,7 +198,7 @@ class World:
                 case Send(kind, members):
                     for name in members:
                         order = self.operation.order(kind, name)
-                        self.carry(lambda n=name, o=order: self.deliver(n, o))
+                        self.carry(lambda n=name, o=order: self.deliver(n, o), line=name)
                 case Decide():
                     self.after(self.random.randrange(1, 60), self.decide)
                 case Expel(name):
@@ -207,12 +208,17 @@ class World:
                     assert self.finished is None, "finished twice"
                     self.finished = effect
 
-    def carry(self, deliver: Callable[[], None]) -> None:
+    def carry(self, deliver: Callable[[], None], line: str = "") -> None:
+        """Some are lost, some come twice, some very late; the others of a line keep their order."""
         copies = 0 if self.random.random() < self.trouble.drop else 1
         copies += self.random.random() < self.trouble.duplicate
         for _ in range(copies):
             far = self.random.random() < self.trouble.slow
-            self.after(self.random.randrange(1, 700 if far else 20), deliver)
+            delay = self.random.randrange(1, 700 if far else 20)
+            if line and not far:
+                self._arrived[line] = max(self._arrived.get(line, 0), self.now + delay)
+                delay = self._arrived[line] - self.now
+            self.after(delay, deliver)
 
     def deliver(self, name: str, order: Order) -> None:
         member = self.members[name]
