@@ -63,7 +63,7 @@ class Asker:
         reply: Any = await self._call.read()
         token = reply.seats.seats[0].token
         packet = pb.MemberPacket(token=token, data=encode(Cut(NOBODYS_EPOCH, 0, 0), token))
-        self._request = pb.EnlistRequest(packet=packet)
+        self._request = pb.EnlistRequest(packets=pb.MemberPackets(packets=[packet]))
 
     async def _ask(self, times: int) -> list[int]:
         taken = []

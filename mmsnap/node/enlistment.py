@@ -17,6 +17,7 @@ from mmsnap.catalog import EngineKind
 from mmsnap.errors import AbortedError
 from mmsnap.group.messages import Report
 from mmsnap.node.logs import about
+from mmsnap.node.outbox import Outbox
 from mmsnap.node.packets import PacketError, decode
 from mmsnap.node.replies import ENGINES
 from mmsnap.node.switchboard import Switchboard
@@ -25,7 +26,7 @@ from mmsnap.rpc.v1 import peer_pb2 as pb
 
 log = logging.getLogger(__name__)
 
-PROTOCOL_VERSION: Final = 1
+PROTOCOL_VERSION: Final = 2
 _OPEN_SECONDS: Final = 15.0
 
 
@@ -38,13 +39,12 @@ class RemoteLine:
 
     def send(self, packet: bytes) -> None:
         """On the switchboard's thread."""
-        message = pb.EnlistRequest(packet=pb.MemberPacket(token=self.token, data=packet))
-        self._enlistment.send_from_thread(message)
+        self._enlistment.outbox.put_packet(self.token, packet)
 
     def end(self, reason: str) -> None:
         """The member comes again."""
         hang_up = pb.HangUp(token=self.token, reason=reason)
-        self._enlistment.send_from_thread(pb.EnlistRequest(hang_up=hang_up))
+        self._enlistment.outbox.put(pb.EnlistRequest(hang_up=hang_up))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,7 @@ class Enlistment:
         self._heard: Report | None = None  # the last one
         self._channel = channel
         self._switchboard = switchboard
-        self._loop = asyncio.get_running_loop()
-        self._outgoing: asyncio.Queue[pb.EnlistRequest | None] = asyncio.Queue()
+        self.outbox = Outbox(lambda packets: pb.EnlistRequest(packets=packets))
         self._call: Any = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -112,21 +111,17 @@ class Enlistment:
 
     async def close(self) -> None:
         """The operation is over and everybody was told; the node has its turn again."""
-        self._outgoing.put_nowait(pb.EnlistRequest(done=pb.EnlistDone()))
-        self._outgoing.put_nowait(None)
+        self.outbox.put(pb.EnlistRequest(done=pb.EnlistDone()))
+        self.outbox.put(None)
         try:
             await asyncio.wait_for(asyncio.gather(*self._tasks), _OPEN_SECONDS)
         except (TimeoutError, grpc.RpcError) as error:
             log.warning("a node did not end its part: %s", error, extra=self._about())
             self._call.cancel()
 
-    def send_from_thread(self, message: pb.EnlistRequest) -> None:
-        """From any thread, in order."""
-        self._loop.call_soon_threadsafe(self._outgoing.put_nowait, message)
-
     async def _send_all(self) -> None:
         try:
-            while (message := await self._outgoing.get()) is not None:
+            while (message := await self.outbox.take()) is not None:
                 await self._call.write(message)
             await self._call.done_writing()
         except (grpc.RpcError, asyncio.InvalidStateError) as error:
@@ -145,14 +140,20 @@ class Enlistment:
         if reply.WhichOneof("what") == "lost":
             self._lose(reply.lost.token)
             return
-        try:
-            _, report = decode(reply.packet.data)
-        except PacketError as error:
-            log.warning("a node sent nonsense: %s", error, extra=self._about())
-            return
-        self._heard = report
-        token = reply.packet.token
-        self._switchboard.post(lambda: self._switchboard.hear_remote(token, report))
+        reports = []
+        for packet in reply.packets.packets:
+            try:
+                reports.append((packet.token, decode(packet.data)[1]))
+            except PacketError as error:
+                log.warning("a node sent nonsense: %s", error, extra=self._about())
+        if reports:
+            self._heard = reports[-1][1]
+
+        def hear() -> None:
+            for token, report in reports:
+                self._switchboard.hear_remote(token, report)
+
+        self._switchboard.post(hear)
 
     def _about(self) -> dict[str, str | int]:
         return about(self._group, getattr(self._heard, "epoch", 0), peer=self.node)

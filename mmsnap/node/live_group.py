@@ -314,7 +314,9 @@ class LiveGroup:
                 else:
                     enlisting = mesh.enlisted(node, self.name)
                     everybody += (await taken.enter_async_context(enlisting)).seats
-            yield await self._of_now(everybody)
+            # Orders that have farther to go are given first.
+            living = await self._of_now(everybody)
+            yield sorted(living, key=lambda member: isinstance(member, Seat))
 
     async def _of_now(self, everybody: list[Participant]) -> list[Participant]:
         """Without those who live elsewhere by now: a leftover has no part in anything."""

@@ -16,6 +16,7 @@ from mmsnap.node.enlistment import PROTOCOL_VERSION
 from mmsnap.node.groups import Groups
 from mmsnap.node.live_group import LiveGroup
 from mmsnap.node.moving import let_go
+from mmsnap.node.outbox import Outbox
 from mmsnap.node.packets import PacketError
 from mmsnap.node.relay import Relay
 from mmsnap.node.replies import ENGINES, engine_number, event_reply
@@ -160,11 +161,11 @@ class PeerService(peer_pb2_grpc.PeerServicer):
                 ]
             )
         )
-        replies: asyncio.Queue[pb.EnlistReply | None] = asyncio.Queue()
+        replies = Outbox(lambda packets: pb.EnlistReply(packets=packets))
         loop = asyncio.get_running_loop()
 
-        def tell(reply: pb.EnlistReply | None) -> None:
-            loop.call_soon_threadsafe(replies.put_nowait, reply)
+        def lost(token: int) -> None:
+            replies.put(pb.EnlistReply(lost=pb.MemberLost(token=token)))
 
         relaying: asyncio.Future[Relay] = loop.create_future()
 
@@ -173,22 +174,20 @@ class PeerService(peer_pb2_grpc.PeerServicer):
             relay = Relay(
                 group.name,
                 {token: line for token, line in found if line is not None},
-                lambda token, data: tell(
-                    pb.EnlistReply(packet=pb.MemberPacket(token=token, data=data))
-                ),
-                lambda token: tell(pb.EnlistReply(lost=pb.MemberLost(token=token))),
+                replies.put_packet,
+                lost,
             )
             for seat in seats:
                 if seat.token not in relay.lines:
-                    tell(pb.EnlistReply(lost=pb.MemberLost(token=seat.token)))
+                    lost(seat.token)
             self._switchboard.relay(relay)
             loop.call_soon_threadsafe(relaying.set_result, relay)
 
         self._switchboard.post(begin)
         relay = await relaying
-        obeying = asyncio.create_task(self._obey(group, relay, requests, tell))
+        obeying = asyncio.create_task(self._obey(group, relay, requests, replies))
         try:
-            while (reply := await replies.get()) is not None:
+            while (reply := await replies.take()) is not None:
                 yield reply
         finally:
             obeying.cancel()
@@ -198,13 +197,19 @@ class PeerService(peer_pb2_grpc.PeerServicer):
             if self._groups.desk.replicas is not None:
                 self._groups.desk.replicas.wake()
 
-    async def _obey(self, group: LiveGroup, relay: Relay, requests: Requests, tell: Any) -> None:
+    async def _obey(
+        self,
+        group: LiveGroup,
+        relay: Relay,
+        requests: Requests,
+        replies: Outbox[pb.EnlistReply],
+    ) -> None:
         try:
             async for request in requests:
                 match request.WhichOneof("what"):
-                    case "packet":
-                        token, data = request.packet.token, request.packet.data
-                        self._switchboard.post(partial(relay.pass_on, token, data))
+                    case "packets":
+                        orders = [(order.token, order.data) for order in request.packets.packets]
+                        self._switchboard.post(partial(relay.pass_on, orders))
                     case "hang_up":
                         token, reason = request.hang_up.token, request.hang_up.reason
                         self._switchboard.post(partial(relay.hang_up, token, reason))
@@ -219,7 +224,7 @@ class PeerService(peer_pb2_grpc.PeerServicer):
                 extra=group.about(epoch=relay.epoch),
             )
         finally:
-            self._switchboard.post(lambda: tell(None))
+            self._switchboard.post(lambda: replies.put(None))
 
 
 def _part(message: pb.PartName) -> PartName:

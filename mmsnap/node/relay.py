@@ -8,7 +8,7 @@ committed; one that had is in doubt, comes again, and is told what the catalog s
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from mmsnap.group.messages import Abort, EpochReport, Sealed
 from mmsnap.node.lines import Line
@@ -38,14 +38,15 @@ class Relay:
         self._ordered: set[int] = set()
         self._settled = False
 
-    def pass_on(self, token: int, packet: bytes) -> None:
-        """An order of the coordinator."""
-        line = self.lines.get(token)
-        if line is None:
-            return
-        self.epoch = unpack(packet).epoch
-        self._ordered.add(token)
-        line.send(packet)
+    def pass_on(self, orders: Iterable[tuple[int, bytes]]) -> None:
+        """Orders of the coordinator, packets by token."""
+        for token, packet in orders:
+            line = self.lines.get(token)
+            if line is None:
+                continue
+            self.epoch = unpack(packet).epoch
+            self._ordered.add(token)
+            line.send(packet)
 
     def hang_up(self, token: int, reason: str) -> None:
         """The coordinator expels a member."""

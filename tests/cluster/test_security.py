@@ -12,6 +12,7 @@ import grpc
 import pytest
 import trustme
 
+from mmsnap.node.enlistment import PROTOCOL_VERSION
 from mmsnap.rpc.v1 import mmsnap_pb2, mmsnap_pb2_grpc, peer_pb2, peer_pb2_grpc
 from tests.cluster.site import MMSNAP, Cluster, Node, bank, cluster, issue
 
@@ -119,7 +120,7 @@ def enlist(channel: grpc.Channel, *requests: peer_pb2.EnlistRequest) -> str:
     return f"{told.value.code().name}: {told.value.details()}"
 
 
-def opening(version: int = 1, group: str = "bank") -> peer_pb2.EnlistRequest:
+def opening(version: int = PROTOCOL_VERSION, group: str = "bank") -> peer_pb2.EnlistRequest:
     return peer_pb2.EnlistRequest(
         open=peer_pb2.EnlistOpen(group=group, coordinator="n2", protocol_version=version)
     )
@@ -167,9 +168,11 @@ def test_an_oversized_packet_ends_the_call_and_nothing_else(
     as_node: grpc.Channel, node: Node, pair: Cluster
 ) -> None:
     with bank(pair.nodes, 2) as members:
-        huge = peer_pb2.EnlistRequest(packet=peer_pb2.MemberPacket(token=1, data=bytes(2 << 20)))
+        packet = peer_pb2.MemberPacket(token=1, data=bytes(2 << 20))
+        huge = peer_pb2.EnlistRequest(packets=peer_pb2.MemberPackets(packets=[packet]))
         assert "RESOURCE_EXHAUSTED" in enlist(as_node, opening(), huge)
-        short = peer_pb2.EnlistRequest(packet=peer_pb2.MemberPacket(token=1, data=b"short"))
+        packet = peer_pb2.MemberPacket(token=1, data=b"short")
+        short = peer_pb2.EnlistRequest(packets=peer_pb2.MemberPackets(packets=[packet]))
         replies = list(peer_pb2_grpc.PeerStub(as_node).Enlist(iter([opening(), short])))
         assert replies[0].WhichOneof("what") == "seats"
         assert node.mmsnap("checkpoint", "create", "bank", "--name", "after").returncode == 0

@@ -18,26 +18,26 @@ class ForgetReply(_message.Message):
     def __init__(self) -> None: ...
 
 class EnlistRequest(_message.Message):
-    __slots__ = ("open", "packet", "hang_up", "done")
+    __slots__ = ("open", "packets", "hang_up", "done")
     OPEN_FIELD_NUMBER: _ClassVar[int]
-    PACKET_FIELD_NUMBER: _ClassVar[int]
+    PACKETS_FIELD_NUMBER: _ClassVar[int]
     HANG_UP_FIELD_NUMBER: _ClassVar[int]
     DONE_FIELD_NUMBER: _ClassVar[int]
     open: EnlistOpen
-    packet: MemberPacket
+    packets: MemberPackets
     hang_up: HangUp
     done: EnlistDone
-    def __init__(self, open: _Optional[_Union[EnlistOpen, _Mapping]] = ..., packet: _Optional[_Union[MemberPacket, _Mapping]] = ..., hang_up: _Optional[_Union[HangUp, _Mapping]] = ..., done: _Optional[_Union[EnlistDone, _Mapping]] = ...) -> None: ...
+    def __init__(self, open: _Optional[_Union[EnlistOpen, _Mapping]] = ..., packets: _Optional[_Union[MemberPackets, _Mapping]] = ..., hang_up: _Optional[_Union[HangUp, _Mapping]] = ..., done: _Optional[_Union[EnlistDone, _Mapping]] = ...) -> None: ...
 
 class EnlistReply(_message.Message):
-    __slots__ = ("seats", "packet", "lost")
+    __slots__ = ("seats", "packets", "lost")
     SEATS_FIELD_NUMBER: _ClassVar[int]
-    PACKET_FIELD_NUMBER: _ClassVar[int]
+    PACKETS_FIELD_NUMBER: _ClassVar[int]
     LOST_FIELD_NUMBER: _ClassVar[int]
     seats: EnlistedSeats
-    packet: MemberPacket
+    packets: MemberPackets
     lost: MemberLost
-    def __init__(self, seats: _Optional[_Union[EnlistedSeats, _Mapping]] = ..., packet: _Optional[_Union[MemberPacket, _Mapping]] = ..., lost: _Optional[_Union[MemberLost, _Mapping]] = ...) -> None: ...
+    def __init__(self, seats: _Optional[_Union[EnlistedSeats, _Mapping]] = ..., packets: _Optional[_Union[MemberPackets, _Mapping]] = ..., lost: _Optional[_Union[MemberLost, _Mapping]] = ...) -> None: ...
 
 class EnlistOpen(_message.Message):
     __slots__ = ("group", "coordinator", "protocol_version")
@@ -70,6 +70,12 @@ class EnlistedSeat(_message.Message):
     engine: int
     incarnation: int
     def __init__(self, member: _Optional[str] = ..., token: _Optional[int] = ..., engine: _Optional[int] = ..., incarnation: _Optional[int] = ...) -> None: ...
+
+class MemberPackets(_message.Message):
+    __slots__ = ("packets",)
+    PACKETS_FIELD_NUMBER: _ClassVar[int]
+    packets: _containers.RepeatedCompositeFieldContainer[MemberPacket]
+    def __init__(self, packets: _Optional[_Iterable[_Union[MemberPacket, _Mapping]]] = ...) -> None: ...
 
 class MemberPacket(_message.Message):
     __slots__ = ("token", "data")
