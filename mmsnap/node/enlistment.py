@@ -28,6 +28,10 @@ log = logging.getLogger(__name__)
 
 PROTOCOL_VERSION: Final = 2
 _OPEN_SECONDS: Final = 15.0
+# Together as long as a member's lease. They are counted, for this node may have been the one that
+# stood still.
+_PING_SECONDS: Final = 0.4
+_PINGS_UNANSWERED_MAX: Final = 5
 
 
 class RemoteLine:
@@ -69,6 +73,7 @@ class Enlistment:
         self._channel = channel
         self._switchboard = switchboard
         self.outbox = Outbox(lambda packets: pb.EnlistRequest(packets=packets))
+        self._unanswered = 0
         self._call: Any = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -108,9 +113,11 @@ class Enlistment:
             asyncio.create_task(self._send_all()),
             asyncio.create_task(self._hear_all()),
         ]
+        self._pinging = asyncio.create_task(self._ping_all())
 
     async def close(self) -> None:
         """The operation is over and everybody was told; the node has its turn again."""
+        self._pinging.cancel()
         self.outbox.put(pb.EnlistRequest(done=pb.EnlistDone()))
         self.outbox.put(None)
         try:
@@ -127,12 +134,24 @@ class Enlistment:
         except (grpc.RpcError, asyncio.InvalidStateError) as error:
             log.debug("a node hears nothing more: %s", error, extra=self._about())
 
+    async def _ping_all(self) -> None:
+        while self._unanswered < _PINGS_UNANSWERED_MAX:
+            self._unanswered += 1
+            self.outbox.put(pb.EnlistRequest(ping=pb.EnlistPing()))
+            await asyncio.sleep(_PING_SECONDS)
+        log.warning("a node is silent, and lost to the operation", extra=self._about())
+        self._lose_all()
+
     async def _hear_all(self) -> None:
         try:
             while (reply := await self._call.read()) is not grpc.aio.EOF:
+                self._unanswered = 0
                 self._hear(reply)
         except grpc.RpcError as error:
             log.warning("a node is lost to the operation: %s", error, extra=self._about())
+        self._lose_all()
+
+    def _lose_all(self) -> None:
         for seat in self.seats:
             self._lose(seat.token)
 

@@ -213,6 +213,8 @@ class PeerService(peer_pb2_grpc.PeerServicer):
                     case "hang_up":
                         token, reason = request.hang_up.token, request.hang_up.reason
                         self._switchboard.post(partial(relay.hang_up, token, reason))
+                    case "ping":
+                        replies.put(pb.EnlistReply(ping=pb.EnlistPing()))
                     case "done":
                         self._switchboard.post(relay.settle)
                     case _:

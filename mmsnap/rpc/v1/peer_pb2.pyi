@@ -18,26 +18,34 @@ class ForgetReply(_message.Message):
     def __init__(self) -> None: ...
 
 class EnlistRequest(_message.Message):
-    __slots__ = ("open", "packets", "hang_up", "done")
+    __slots__ = ("open", "packets", "hang_up", "done", "ping")
     OPEN_FIELD_NUMBER: _ClassVar[int]
     PACKETS_FIELD_NUMBER: _ClassVar[int]
     HANG_UP_FIELD_NUMBER: _ClassVar[int]
     DONE_FIELD_NUMBER: _ClassVar[int]
+    PING_FIELD_NUMBER: _ClassVar[int]
     open: EnlistOpen
     packets: MemberPackets
     hang_up: HangUp
     done: EnlistDone
-    def __init__(self, open: _Optional[_Union[EnlistOpen, _Mapping]] = ..., packets: _Optional[_Union[MemberPackets, _Mapping]] = ..., hang_up: _Optional[_Union[HangUp, _Mapping]] = ..., done: _Optional[_Union[EnlistDone, _Mapping]] = ...) -> None: ...
+    ping: EnlistPing
+    def __init__(self, open: _Optional[_Union[EnlistOpen, _Mapping]] = ..., packets: _Optional[_Union[MemberPackets, _Mapping]] = ..., hang_up: _Optional[_Union[HangUp, _Mapping]] = ..., done: _Optional[_Union[EnlistDone, _Mapping]] = ..., ping: _Optional[_Union[EnlistPing, _Mapping]] = ...) -> None: ...
 
 class EnlistReply(_message.Message):
-    __slots__ = ("seats", "packets", "lost")
+    __slots__ = ("seats", "packets", "lost", "ping")
     SEATS_FIELD_NUMBER: _ClassVar[int]
     PACKETS_FIELD_NUMBER: _ClassVar[int]
     LOST_FIELD_NUMBER: _ClassVar[int]
+    PING_FIELD_NUMBER: _ClassVar[int]
     seats: EnlistedSeats
     packets: MemberPackets
     lost: MemberLost
-    def __init__(self, seats: _Optional[_Union[EnlistedSeats, _Mapping]] = ..., packets: _Optional[_Union[MemberPackets, _Mapping]] = ..., lost: _Optional[_Union[MemberLost, _Mapping]] = ...) -> None: ...
+    ping: EnlistPing
+    def __init__(self, seats: _Optional[_Union[EnlistedSeats, _Mapping]] = ..., packets: _Optional[_Union[MemberPackets, _Mapping]] = ..., lost: _Optional[_Union[MemberLost, _Mapping]] = ..., ping: _Optional[_Union[EnlistPing, _Mapping]] = ...) -> None: ...
+
+class EnlistPing(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class EnlistOpen(_message.Message):
     __slots__ = ("group", "coordinator", "protocol_version")
