@@ -42,6 +42,7 @@ class Storm:
         self._chance = random.Random(seed)
         self._number = 0
         self._promised: set[str] = set()
+        self._refusal = ""
         self._faults: list[Callable[[], None]] = [
             self._stop_service,
             self._cut_off,
@@ -122,9 +123,16 @@ class Storm:
                 client.checkpoint("bank", name, automatic=True, wait="replicated", timeout="20s")
         except FileExistsError:
             return True
-        except (MmsnapError, TimeoutError):
+        except (MmsnapError, TimeoutError) as error:
+            self._refusal = str(error)
             return False
         return True
+
+    def tell(self) -> None:
+        """What there was, and what is wrong now."""
+        print(f"cuts: {dict(self.cuts)}\nfaults: {dict(self.faults)}\nlast: {self._refusal}")
+        for node in self.nodes.nodes:
+            print(f"---- {node.name}\n{node.mmsnap('ps').stdout}\n{node.log[-2500:]}")
 
     # ---- faults ----
 
@@ -195,5 +203,6 @@ def storm(seed: int, *, deadly: bool) -> Iterator[Storm]:
         made = Storm(nodes, members, machines, seed, deadly=deadly)
         try:
             yield made
-        finally:
-            print(f"cuts: {dict(made.cuts)}\nfaults: {dict(made.faults)}")
+        except BaseException:
+            made.tell()
+            raise
