@@ -26,11 +26,11 @@ from mmsnap.errors import InUseError, NotFoundError
 from mmsnap.group.messages import Failed, Hello
 from mmsnap.node.cluster import Cluster
 from mmsnap.node.copies import forget_interrupted
+from mmsnap.node.desk import Desk
 from mmsnap.node.events import Events
 from mmsnap.node.groups import Groups
 from mmsnap.node.ledger import Ledger
 from mmsnap.node.leftovers import look_for_leftovers
-from mmsnap.node.live_group import Desk
 from mmsnap.node.mesh import Mesh
 from mmsnap.node.peer_service import PeerService
 from mmsnap.node.pool_lock import PoolLock

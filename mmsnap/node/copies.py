@@ -27,7 +27,8 @@ from mmsnap.archive import (
 from mmsnap.catalog import EngineKind, GroupCheckpoint, group_taken
 from mmsnap.errors import AbortedError, NotFoundError
 from mmsnap.node.bounds import check_label
-from mmsnap.node.live_group import Desk, LiveGroup
+from mmsnap.node.desk import Desk
+from mmsnap.node.live_group import LiveGroup
 
 _STAGING: Final = "exports"
 _QUEUE_CHUNKS: Final = 8

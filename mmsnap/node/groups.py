@@ -11,7 +11,8 @@ from mmsnap.catalog import EngineKind
 from mmsnap.errors import MmsnapError, UnsupportedError
 from mmsnap.group.messages import Failed, Hello, Kind
 from mmsnap.node.admission import Admission, Application, attach, greet
-from mmsnap.node.live_group import Desk, LiveGroup
+from mmsnap.node.desk import Desk
+from mmsnap.node.live_group import LiveGroup
 from mmsnap.node.losses import seat_ended
 from mmsnap.node.regions import region_name
 from mmsnap.node.replies import STATE_NAMES, member_state

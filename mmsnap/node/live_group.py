@@ -9,10 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import Final
 
 from mmsnap.catalog import EngineKind, GroupCheckpoint, MemberRecord, MemberState, name_taken
@@ -25,17 +24,13 @@ from mmsnap.group import (
     Operation,
     RestoreOperation,
 )
-from mmsnap.node.events import Event, Events
-from mmsnap.node.ledger import Ledger
+from mmsnap.node.desk import CheckpointOrder, Desk, Restored
+from mmsnap.node.events import Event
 from mmsnap.node.logs import about
-from mmsnap.node.mesh import Mesh
-from mmsnap.node.metrics import Metrics
 from mmsnap.node.outcomes import error_of, records_of
 from mmsnap.node.perform import Participant, perform
 from mmsnap.node.readers import Readers
-from mmsnap.node.replicas import Replicas
 from mmsnap.node.seats import Seat, Seats
-from mmsnap.node.switchboard import Switchboard
 
 log = logging.getLogger(__name__)
 
@@ -43,45 +38,6 @@ log = logging.getLogger(__name__)
 TURN_BUDGET_SECONDS: Final = 10.0
 _WAITING_MAX: Final = 16
 _DOUBT_SECONDS: Final = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What the groups of a service share."""
-
-    pool: Path
-    ledger: Ledger
-    switchboard: Switchboard
-    events: Events
-    mesh: Mesh | None = None  # the other nodes, where there may be some
-    replicas: Replicas | None = None  # and the copies there
-    metrics: Metrics = field(default_factory=Metrics)
-
-
-@dataclass(frozen=True, slots=True)
-class CheckpointOrder:
-    """What is asked of one group checkpoint; `name` empty: made from time and epoch."""
-
-    name: str = ""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    max_pause_ns: int = 0
-    timeout_ns: int = 0  # for hooks and open updates; 0: the budgets' own
-    automatic: bool = False
-    replicas: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Restored:
-    """What a restore came to.
-
-    `behind` are members that did not follow. `awaited` are programs that have to be started
-    first: then nothing happened yet, and the head is still `head_epoch`.
-    """
-
-    checkpoint: GroupCheckpoint
-    head_epoch: int | None
-    behind: tuple[str, ...] = ()
-    awaited: tuple[str, ...] = ()
 
 
 class LiveGroup:

@@ -15,13 +15,13 @@ from mmsnap.node import bounds
 from mmsnap.node.enlistment import PROTOCOL_VERSION
 from mmsnap.node.groups import Groups
 from mmsnap.node.live_group import LiveGroup
+from mmsnap.node.methods import abort, names_of
 from mmsnap.node.moving import let_go
 from mmsnap.node.outbox import Outbox
 from mmsnap.node.packets import PacketError
 from mmsnap.node.relay import Relay
 from mmsnap.node.replies import ENGINES, engine_number, event_reply
 from mmsnap.node.roles import require_node
-from mmsnap.node.service import abort, names_of
 from mmsnap.node.survey import usage_here
 from mmsnap.node.sweep import Sweeper
 from mmsnap.node.upkeep import verify_here

@@ -7,14 +7,10 @@ here.
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Any, Final, TypeVar
-
-import grpc
-from grpc_status import rpc_status
+from typing import Final
 
 from mmsnap.catalog import GroupCheckpoint
 from mmsnap.errors import UnsupportedError
@@ -22,8 +18,9 @@ from mmsnap.node import bounds, copies
 from mmsnap.node.absence import declare_down, remove_node
 from mmsnap.node.admission import Application
 from mmsnap.node.cluster import Cluster
+from mmsnap.node.desk import CheckpointOrder
 from mmsnap.node.groups import Groups
-from mmsnap.node.live_group import CheckpointOrder
+from mmsnap.node.methods import Context, names_of, streaming, unary
 from mmsnap.node.regions import region_name
 from mmsnap.node.replies import ENGINES, ON_LOSS, checkpoint_reply, event_reply, member_reply
 from mmsnap.node.roles import Roles, require
@@ -36,63 +33,12 @@ from mmsnap.node.upkeep import (
     verify_checkpoint,
 )
 from mmsnap.retention import Retention
-from mmsnap.rpc import failures
 from mmsnap.rpc.v1 import mmsnap_pb2 as pb
 from mmsnap.rpc.v1 import mmsnap_pb2_grpc
 
 log = logging.getLogger(__name__)
 
 _DURABILITY_SECONDS: Final = 60.0
-
-Context = grpc.aio.ServicerContext[Any, Any]
-_Request = TypeVar("_Request")
-_Reply = TypeVar("_Reply")
-_Servicer = TypeVar("_Servicer", bound="AgentService")
-
-
-async def abort(context: Context, error: failures.Failure) -> None:
-    """Ends a call with a rich status."""
-    status = rpc_status.to_status(failures.status_of(error))
-    await context.abort(status.code, status.details, status.trailing_metadata)
-
-
-def names_of(context: Context) -> list[bytes]:
-    """The common names of the caller's certificate; none through the Unix socket."""
-    return list(context.auth_context().get("x509_common_name", ()))
-
-
-def _unary(
-    method: Callable[[_Servicer, _Request], Awaitable[_Reply]],
-) -> Callable[[_Servicer, _Request, Context], Awaitable[_Reply]]:
-    """A method of the service that raises what a library call would."""
-
-    @functools.wraps(method)
-    async def call(self: _Servicer, request: _Request, context: Context) -> _Reply:
-        try:
-            self.require(method.__name__, context)
-            return await method(self, request)
-        except failures.FAILURES as error:
-            await abort(context, error)
-            raise
-
-    return call
-
-
-def _streaming(
-    method: Callable[[_Servicer, _Request], AsyncIterator[_Reply]],
-) -> Callable[[_Servicer, _Request, Context], AsyncIterator[_Reply]]:
-    """The same for a method that answers with a stream."""
-
-    @functools.wraps(method)
-    async def call(self: _Servicer, request: _Request, context: Context) -> AsyncIterator[_Reply]:
-        try:
-            self.require(method.__name__, context)
-            async for reply in method(self, request):
-                yield reply
-        except failures.FAILURES as error:
-            await abort(context, error)
-
-    return call
 
 
 class AgentService(mmsnap_pb2_grpc.AgentServicer):
@@ -111,7 +57,7 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
 
     # ---- members ----
 
-    @_unary
+    @unary
     async def Attach(self, request: pb.AttachRequest) -> pb.AttachResponse:  # noqa: N802
         group = bounds.check_label("group", request.group)
         application = Application(
@@ -138,13 +84,13 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
             head=None if head is None else checkpoint_reply(head, head.epoch),
         )
 
-    @_unary
+    @unary
     async def Detach(self, request: pb.DetachRequest) -> pb.DetachResponse:  # noqa: N802
         group = self._groups.group(bounds.check_label("group", request.group))
         await detach(group, bounds.check_label("member", request.member))
         return pb.DetachResponse()
 
-    @_unary
+    @unary
     async def ListMembers(  # noqa: N802
         self, request: pb.ListMembersRequest
     ) -> pb.ListMembersResponse:
@@ -165,7 +111,7 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
 
     # ---- checkpoints ----
 
-    @_streaming
+    @streaming
     async def Checkpoint(  # noqa: N802
         self, request: pb.CheckpointRequest
     ) -> AsyncIterator[pb.CheckpointResponse]:
@@ -192,7 +138,7 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
         reached = await self._wait(committed, waited_for, request.timeout_ns)
         yield pb.CheckpointResponse(checkpoint=reached)
 
-    @_unary
+    @unary
     async def Restore(self, request: pb.RestoreRequest) -> pb.RestoreResponse:  # noqa: N802
         group = self._groups.group(await self._known(request.group))
         name = bounds.check_reference(request.checkpoint)
@@ -204,7 +150,7 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
             awaited=restored.awaited,
         )
 
-    @_unary
+    @unary
     async def ListCheckpoints(  # noqa: N802
         self, request: pb.ListCheckpointsRequest
     ) -> pb.ListCheckpointsResponse:
@@ -221,14 +167,14 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
             ]
         )
 
-    @_unary
+    @unary
     async def ShowCheckpoint(  # noqa: N802
         self, request: pb.ShowCheckpointRequest
     ) -> pb.ShowCheckpointResponse:
         _, found = await self._find(request.group, request.checkpoint)
         return pb.ShowCheckpointResponse(checkpoint=await self._shown(found))
 
-    @_unary
+    @unary
     async def WaitCheckpoint(  # noqa: N802
         self, request: pb.WaitCheckpointRequest
     ) -> pb.WaitCheckpointResponse:
@@ -237,7 +183,7 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
         reached = await self._wait(found, durability, request.timeout_ns)
         return pb.WaitCheckpointResponse(checkpoint=reached)
 
-    @_unary
+    @unary
     async def DeleteCheckpoint(  # noqa: N802
         self, request: pb.DeleteCheckpointRequest
     ) -> pb.DeleteCheckpointResponse:
@@ -246,7 +192,7 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
         await asyncio.shield(self._groups.run(delete_checkpoint(group, name)))
         return pb.DeleteCheckpointResponse()
 
-    @_unary
+    @unary
     async def PinCheckpoint(  # noqa: N802
         self, request: pb.PinCheckpointRequest
     ) -> pb.PinCheckpointResponse:
@@ -255,7 +201,7 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
         await pin_checkpoint(group, name, request.pinned)
         return pb.PinCheckpointResponse()
 
-    @_unary
+    @unary
     async def Prune(self, request: pb.PruneRequest) -> pb.PruneResponse:  # noqa: N802
         group = self._groups.group(await self._known(request.group))
         retention = Retention(
@@ -267,7 +213,7 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
         # The head is never among them.
         return pb.PruneResponse(checkpoints=[checkpoint_reply(each, None) for each in gone])
 
-    @_unary
+    @unary
     async def VerifyCheckpoint(  # noqa: N802
         self, request: pb.VerifyCheckpointRequest
     ) -> pb.VerifyCheckpointResponse:
@@ -277,7 +223,7 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
 
     # ---- copies ----
 
-    @_unary
+    @unary
     async def Clone(self, request: pb.CloneRequest) -> pb.CloneResponse:  # noqa: N802
         group = self._groups.group(await self._known(request.group))
         name = bounds.check_reference(request.checkpoint)
@@ -285,7 +231,7 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
         made = await asyncio.shield(self._groups.run(copies.clone(group, name, new)))
         return pb.CloneResponse(checkpoint=checkpoint_reply(made, made.epoch))
 
-    @_streaming
+    @streaming
     async def Export(  # noqa: N802
         self, request: pb.ExportRequest
     ) -> AsyncIterator[pb.ExportResponse]:
@@ -294,7 +240,7 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
         async for data, done_bytes, total_bytes in copies.export(group, name):
             yield pb.ExportResponse(data=data, done_bytes=done_bytes, total_bytes=total_bytes)
 
-    @_unary
+    @unary
     async def Import(  # noqa: N802
         self, requests: AsyncIterator[pb.ImportRequest]
     ) -> pb.ImportResponse:
@@ -311,14 +257,14 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
 
     # ---- nodes ----
 
-    @_unary
+    @unary
     async def ListNodes(self, request: pb.ListNodesRequest) -> pb.ListNodesResponse:  # noqa: N802
         nodes = await self._ledger.ask(self._ledger.catalog.nodes)
         return pb.ListNodesResponse(
             nodes=[pb.Node(name=n.name, address=n.address, down=n.down) for n in nodes.values()]
         )
 
-    @_unary
+    @unary
     async def DeclareNodeDown(  # noqa: N802
         self, request: pb.DeclareNodeDownRequest
     ) -> pb.DeclareNodeDownResponse:
@@ -328,7 +274,7 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
         await asyncio.shield(self._groups.run(work))
         return pb.DeclareNodeDownResponse()
 
-    @_unary
+    @unary
     async def RemoveNode(self, request: pb.RemoveNodeRequest) -> pb.RemoveNodeResponse:  # noqa: N802
         name = bounds.check_label("node", request.name)
         await asyncio.shield(self._groups.run(remove_node(self._groups, name)))
@@ -336,11 +282,11 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
 
     # ---- the pool ----
 
-    @_unary
+    @unary
     async def GetUsage(self, request: pb.GetUsageRequest) -> pb.GetUsageResponse:  # noqa: N802
         return await usage_everywhere(self._groups)
 
-    @_streaming
+    @streaming
     async def Watch(self, request: pb.WatchRequest) -> AsyncIterator[pb.WatchResponse]:  # noqa: N802
         wanted = bounds.check_optional_group(request.group)
         here = "" if self._desk.mesh is None else self._desk.mesh.name

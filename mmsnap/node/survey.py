@@ -14,9 +14,9 @@ from typing import Final
 import grpc
 
 from mmsnap.errors import MmsnapError
+from mmsnap.node.desk import Desk
 from mmsnap.node.events import Event
 from mmsnap.node.groups import Groups
-from mmsnap.node.live_group import Desk
 from mmsnap.node.mesh import Mesh
 from mmsnap.node.regions import region_name
 from mmsnap.node.replies import event_of

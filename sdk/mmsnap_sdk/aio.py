@@ -32,7 +32,7 @@ from mmsnap_sdk.state import State
 
 if TYPE_CHECKING:
     from mmsnap_sdk import attaching
-    from mmsnap_sdk.client import AsyncClient as Client
+    from mmsnap_sdk.async_client import AsyncClient as Client
 
 __all__ = ["AsyncApp", "Client", "attach", "open"]
 
@@ -238,5 +238,5 @@ def __getattr__(name: str) -> Any:
     if name == "attach":
         return _later(import_module("mmsnap_sdk.attaching").attach)
     if name == "Client":
-        return import_module("mmsnap_sdk.client").AsyncClient
+        return import_module("mmsnap_sdk.async_client").AsyncClient
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

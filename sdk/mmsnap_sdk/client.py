@@ -1,26 +1,24 @@
-"""Clients of the node service, blocking and asyncio, with the same names.
+"""The client of the node service, blocking; what its calls mean is in `calls`.
 
-They speak and translate errors; what the calls mean is in `calls`. The service
-decides everything.
+It speaks and translates errors. The service decides everything.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import grpc
 
-from mmsnap.errors import MmsnapError, NotFoundError
-from mmsnap.quantities import parse_duration
-from mmsnap.rpc.addresses import default_address, remote_target, socket_path, tls_folder
+from mmsnap.rpc.addresses import remote_target
 from mmsnap.rpc.failures import error_of
 from mmsnap.rpc.v1 import mmsnap_pb2_grpc
 from mmsnap_sdk import calls
 from mmsnap_sdk.calls import Call, waiting
 from mmsnap_sdk.checkpoint import Durability
+from mmsnap_sdk.connecting import OPTIONS, Heard, Hearing, credentials, find_address, ns_of
 from mmsnap_sdk.request import retention
 from mmsnap_sdk.service_records import (
     ArchivePiece,
@@ -33,42 +31,6 @@ from mmsnap_sdk.service_records import (
 )
 
 Result = TypeVar("Result")
-Heard = Callable[[Progress], None]
-
-_OPTIONS: Final = (
-    # The socket is local: a proxy from the environment has no business with it.
-    ("grpc.enable_http_proxy", 0),
-    ("grpc.max_receive_message_length", 64 << 20),
-    # A service that was restarted is found again at once, not after minutes of backing off.
-    ("grpc.initial_reconnect_backoff_ms", 50),
-    # This is how long an attempt may take: a busy machine is no reason to give up.
-    ("grpc.min_reconnect_backoff_ms", 5_000),
-    ("grpc.max_reconnect_backoff_ms", 500),
-)
-
-
-def find_address(address: str | None = None) -> str:
-    """The service's address: the given one, $MMSNAP_ADDRESS, or the default Unix socket.
-
-    Raises:
-        ValueError: it is neither like unix:///path nor like tls://host:port.
-    """
-    wanted = address or default_address()
-    return wanted if remote_target(wanted) else f"unix://{socket_path(wanted)}"
-
-
-def _credentials() -> grpc.ChannelCredentials:
-    folder = tls_folder()
-    try:
-        authority, certificate, key = (
-            (folder / name).read_bytes() for name in ("ca.crt", "tls.crt", "tls.key")
-        )
-    except OSError as error:
-        raise NotFoundError(
-            f"the certificate {error.filename} can not be read: {error.strerror}",
-            subject=str(error.filename),
-        ) from error
-    return grpc.ssl_channel_credentials(authority, key, certificate)
 
 
 class Client:
@@ -87,9 +49,9 @@ class Client:
         self.address = find_address(address)
         remote = remote_target(self.address)
         if remote is None:
-            self._channel = grpc.insecure_channel(self.address, options=_OPTIONS)
+            self._channel = grpc.insecure_channel(self.address, options=OPTIONS)
         else:
-            self._channel = grpc.secure_channel(remote, _credentials(), options=_OPTIONS)
+            self._channel = grpc.secure_channel(remote, credentials(), options=OPTIONS)
         self._stub = mmsnap_pb2_grpc.AgentStub(self._channel)  # type: ignore[no-untyped-call]
 
     def checkpoint(
@@ -123,7 +85,7 @@ class Client:
             UnsupportedError: `wait` is more than the service can promise.
             TimeoutError: it exists, but was not replicated in time.
         """
-        budgets = _ns(timeout), _ns(max_pause)
+        budgets = ns_of(timeout), ns_of(max_pause)
         call = calls.checkpoint(group, name, labels, wait, *budgets, automatic, replicas)
         return self.take(call, progress)
 
@@ -292,7 +254,7 @@ class Client:
         self, call: Call[Progress | GroupCheckpoint], progress: Heard | None = None
     ) -> GroupCheckpoint:
         """Makes a `calls.checkpoint`; returns when it is committed."""
-        hear = _Hearing(progress)
+        hear = Hearing(progress)
         for step in self._stream(call):
             hear(step)
         return hear.committed
@@ -310,192 +272,3 @@ class Client:
             raise error_of(failure, self.address) from None
         finally:
             replies.cancel()
-
-
-class AsyncClient:
-    """`Client` with the same names as coroutines; of the event loop that it is used in first."""
-
-    def __init__(self, address: str | None = None) -> None:
-        self.address = find_address(address)
-        self._channel: grpc.aio.Channel | None = None
-        self._stub: Any = None
-
-    async def checkpoint(
-        self,
-        group: str,
-        name: str | None = None,
-        *,
-        labels: Mapping[str, str] | None = None,
-        wait: Durability = "captured",
-        timeout: timedelta | str | None = None,
-        max_pause: timedelta | str | None = None,
-        automatic: bool = False,
-        replicas: int = 0,
-        progress: Heard | None = None,
-    ) -> GroupCheckpoint:
-        """See `Client.checkpoint`."""
-        budgets = _ns(timeout), _ns(max_pause)
-        call = calls.checkpoint(group, name, labels, wait, *budgets, automatic, replicas)
-        hear = _Hearing(progress)
-        async for step in self._stream(call):
-            hear(step)
-        return hear.committed
-
-    async def restore(self, group: str, name: str = "latest") -> GroupCheckpoint:
-        """See `Client.restore`."""
-        return await self.ask(calls.restore(group, name))
-
-    async def check_restore(self, group: str, name: str = "latest") -> None:
-        """See `Client.check_restore`."""
-        await self.ask(calls.restore(group, name, check_only=True))
-
-    async def checkpoints(self, group: str | None = None) -> list[GroupCheckpoint]:
-        """See `Client.checkpoints`."""
-        return await self.ask(calls.checkpoints(group))
-
-    async def find(self, group: str, name: str = "latest") -> GroupCheckpoint:
-        """See `Client.find`."""
-        return await self.ask(calls.find(group, name))
-
-    async def delete_checkpoint(self, group: str, name: str) -> None:
-        """See `Client.delete_checkpoint`."""
-        await self.ask(calls.delete_checkpoint(group, name))
-
-    async def pin(self, group: str, name: str) -> None:
-        """See `Client.pin`."""
-        await self.ask(calls.pin(group, name, True))
-
-    async def unpin(self, group: str, name: str) -> None:
-        """See `Client.unpin`."""
-        await self.ask(calls.pin(group, name, False))
-
-    async def prune(
-        self,
-        group: str,
-        *,
-        keep_last: int | None = None,
-        keep_within: timedelta | str | None = None,
-        dry_run: bool = False,
-    ) -> list[GroupCheckpoint]:
-        """See `Client.prune`."""
-        return await self.ask(calls.prune(group, retention(keep_last, keep_within), dry_run))
-
-    async def clone(self, group: str, name: str, new: str) -> GroupCheckpoint:
-        """See `Client.clone`."""
-        return await self.ask(calls.clone(group, name, new))
-
-    def export(self, group: str, name: str = "latest") -> AsyncIterator[ArchivePiece]:
-        """See `Client.export`."""
-        return self._stream(calls.export(group, name))
-
-    async def import_(self, archive: Iterable[bytes], new: str | None = None) -> GroupCheckpoint:
-        """See `Client.import_`."""
-        return await self.ask(calls.import_(archive, new))
-
-    async def verify(self, group: str, name: str = "latest") -> list[str]:
-        """See `Client.verify`."""
-        return await self.ask(calls.verify(group, name))
-
-    async def members(self, group: str | None = None) -> list[Member]:
-        """See `Client.members`."""
-        return await self.ask(calls.members(group))
-
-    async def detach(self, group: str, member: str) -> None:
-        """See `Client.detach`."""
-        await self.ask(calls.detach(group, member))
-
-    async def nodes(self) -> list[Node]:
-        """See `Client.nodes`."""
-        return await self.ask(calls.nodes())
-
-    async def declare_node_down(self, name: str, *, force: bool = False) -> None:
-        """See `Client.declare_node_down`."""
-        await self.ask(calls.declare_node_down(name, force))
-
-    async def remove_node(self, name: str) -> None:
-        """See `Client.remove_node`."""
-        await self.ask(calls.remove_node(name))
-
-    async def usage(self) -> PoolUsage:
-        """See `Client.usage`."""
-        return await self.ask(calls.usage())
-
-    def watch(self, group: str | None = None) -> AsyncIterator[Event]:
-        """See `Client.watch`."""
-        return self._stream(calls.watch(group))
-
-    async def close(self) -> None:
-        if self._channel is not None:
-            await self._channel.close()
-
-    async def __aenter__(self) -> AsyncClient:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.close()
-
-    def _method(self, name: str) -> Any:
-        # gRPC binds a channel to the loop that runs when it is made.
-        if self._channel is None:
-            remote = remote_target(self.address)
-            if remote is None:
-                self._channel = grpc.aio.insecure_channel(self.address, options=_OPTIONS)
-            else:
-                self._channel = grpc.aio.secure_channel(remote, _credentials(), options=_OPTIONS)
-            self._stub = mmsnap_pb2_grpc.AgentStub(self._channel)  # type: ignore[no-untyped-call]
-        return getattr(self._stub, name)
-
-    async def ask(self, call: Call[Result]) -> Result:
-        """Makes one call of `calls`."""
-        try:
-            reply = await self._method(call.method)(call.request, timeout=call.timeout_seconds)
-        except grpc.RpcError as failure:
-            raise error_of(failure, self.address) from None
-        return waiting(call.read(reply), self._ask_anew)
-
-    def _ask_anew(self, call: Call[Result]) -> Result:
-        """For `Checkpoint.wait`, which blocks."""
-        with Client(self.address) as client:
-            return client.ask(call)
-
-    def _stream(self, call: Call[Result]) -> AsyncIterator[Result]:
-        method = self._method(call.method)
-        return self._read(method(call.request, timeout=call.timeout_seconds), call)
-
-    async def _read(self, replies: Any, call: Call[Result]) -> AsyncIterator[Result]:
-        try:
-            async for reply in replies:
-                yield waiting(call.read(reply), self._ask_anew)
-        except grpc.RpcError as failure:
-            raise error_of(failure, self.address) from None
-        finally:
-            replies.cancel()
-
-
-def _ns(duration: timedelta | str | None) -> int:
-    return 0 if duration is None else parse_duration(duration)
-
-
-class _Hearing:
-    """Tells steps of a checkpoint to whom they interest, and keeps how it ended."""
-
-    def __init__(self, progress: Heard | None) -> None:
-        self._progress = progress
-        self._committed: GroupCheckpoint | None = None
-
-    def __call__(self, step: Progress | GroupCheckpoint) -> None:
-        if isinstance(step, GroupCheckpoint):
-            self._committed = step
-        elif self._progress is not None:
-            self._progress(step)
-
-    @property
-    def committed(self) -> GroupCheckpoint:
-        if self._committed is None:
-            raise MmsnapError("the service ended a checkpoint without a result")
-        return self._committed

@@ -12,7 +12,8 @@ import pytest
 from mmsnap.errors import AgentUnavailableError, InUseError, MmsnapError, NotFoundError
 from mmsnap.group.messages import Kind
 from mmsnap.node.agent import Agent
-from mmsnap_sdk.client import AsyncClient, Client
+from mmsnap_sdk.async_client import AsyncClient
+from mmsnap_sdk.client import Client
 from tests.node.fake_member import FakeMember
 from tests.node.pool_site import Site
 from tests.node.test_troubled_cut import Attempt

@@ -1,0 +1,54 @@
+"""What the groups of a service share, what is asked of one, what comes of it: values, no deeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mmsnap.catalog import GroupCheckpoint
+from mmsnap.node.events import Events
+from mmsnap.node.ledger import Ledger
+from mmsnap.node.mesh import Mesh
+from mmsnap.node.metrics import Metrics
+from mmsnap.node.replicas import Replicas
+from mmsnap.node.switchboard import Switchboard
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the groups of a service share."""
+
+    pool: Path
+    ledger: Ledger
+    switchboard: Switchboard
+    events: Events
+    mesh: Mesh | None = None  # the other nodes, where there may be some
+    replicas: Replicas | None = None  # and the copies there
+    metrics: Metrics = field(default_factory=Metrics)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointOrder:
+    """What is asked of one group checkpoint; `name` empty: made from time and epoch."""
+
+    name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    max_pause_ns: int = 0
+    timeout_ns: int = 0  # for hooks and open updates; 0: the budgets' own
+    automatic: bool = False
+    replicas: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore came to.
+
+    `behind` are members that did not follow. `awaited` are programs that have to be started
+    first: then nothing happened yet, and the head is still `head_epoch`.
+    """
+
+    checkpoint: GroupCheckpoint
+    head_epoch: int | None
+    behind: tuple[str, ...] = ()
+    awaited: tuple[str, ...] = ()
