@@ -145,6 +145,8 @@ class Agent:
         self._metrics: MetricsServer | None = None
         if self._metrics_at is not None:
             desk.metrics.look_at(self.pool, MembersNow(self._groups))
+            if self._replicas is not None:
+                desk.metrics.look_at_replicas(self._replicas.lag_seconds)
             self._metrics = MetricsServer(*self._metrics_at, desk.metrics)
         self._switchboard.start()
         self._server = await self._listen()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -103,6 +103,15 @@ class Metrics:
             parts = finished.figures.values()
             self._pause.observe(max(part.pause_ns for part in parts) / 1e9)
             self._written.observe(sum(part.size_bytes for part in parts))
+
+    def look_at_replicas(self, lag_seconds: Callable[[], float]) -> None:
+        """From now on how far copies lie behind is told, too."""
+        lag = Gauge(
+            "mmsnap_replica_lag_seconds",
+            "The age of the oldest checkpoint that this node has yet to see copied; 0: none.",
+            registry=self.registry,
+        )
+        lag.set_function(lag_seconds)
 
     def look_at(self, pool: Path, members: Callable[[], Mapping[str, int] | None]) -> None:
         """Has the pool, and the `members` by their state, looked at when the metrics are asked for.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -46,6 +47,7 @@ class Replicas:
         self._locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
         self._wanted = asyncio.Event()
         self._resting: dict[str, float] = {}
+        self._oldest_missing_ns = 0  # since 1970, when it was made; 0: none is missing
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -59,6 +61,11 @@ class Replicas:
             with suppress(asyncio.CancelledError):
                 await self._task
         self._ledger.close()
+
+    def lag_seconds(self) -> float:
+        """The age of the oldest checkpoint that this node has yet to see copied."""
+        oldest_ns = self._oldest_missing_ns
+        return max(time.time() - oldest_ns / 1e9, 0.0) if oldest_ns else 0.0
 
     def wake(self) -> None:
         """There may be something to copy."""
@@ -226,6 +233,7 @@ class Replicas:
         catalog = self._ledger.catalog
         checkpoints = await self._ledger.ask(catalog.checkpoints)
         if not any(checkpoint.replicas for checkpoint in checkpoints):
+            self._oldest_missing_ns = 0
             return
         nodes = await self._ledger.ask(catalog.nodes)
         copies = {(each.group, each.epoch): each for each in await self._ledger.ask(catalog.copies)}
@@ -234,9 +242,13 @@ class Replicas:
         async def of_member(parts: list[tuple[PartName, list[str], int]]) -> None:
             async with limit:
                 for part, holders, wanted in parts:
-                    await self._spread(part, holders, wanted, nodes)
+                    if await self._spread(part, holders, wanted, nodes):
+                        self.wake()  # to see what is left
 
         missing = self._missing(checkpoints, copies, nodes)
+        epochs = {(p[0].group, p[0].epoch) for parts in missing.values() for p in parts}
+        waiting = (c.created_ns for c in checkpoints if (c.group, c.epoch) in epochs)
+        self._oldest_missing_ns = min(waiting, default=0)
         await asyncio.gather(*(of_member(parts) for parts in missing.values()))
 
     def _missing(
@@ -264,22 +276,25 @@ class Replicas:
 
     async def _spread(
         self, part: PartName, holders: list[str], wanted: int, nodes: Mapping[str, NodeRecord]
-    ) -> None:
+    ) -> int:
+        """Returns how many nodes keep it now that did not."""
+        kept = 0
         now = asyncio.get_running_loop().time()
         free = [n for n in nodes.values() if not n.down and n.name not in holders]
         for node in sorted(free, key=lambda node: _rank(part, node.name)):
-            if not wanted:
-                return
+            if kept == wanted:
+                break
             if self._resting.get(node.name, 0.0) > now:
                 continue
             try:
                 await self._mesh.keep(node.name, part, self._mesh.name)
-                wanted -= 1
+                kept += 1
             except NotFoundError:
-                return  # it was deleted meanwhile
+                break  # it was deleted meanwhile
             except MmsnapError as error:
                 log.warning("keeps no copy: %s", error, extra=_about(part, node.name))
                 self._resting[node.name] = now + _REST_SECONDS
+        return kept
 
     async def _report_losses(self) -> None:
         """A pool in memory is empty after its machine was started anew; others may have copies."""
