@@ -126,7 +126,10 @@ class Replicas:
             if not is_part or checkpoint.epoch in here:
                 continue
             part = PartName(group, member, engine, checkpoint.epoch)
-            names = copies[checkpoint.epoch].nodes.get(member, ())
+            known = copies.get(checkpoint.epoch)
+            names = known.nodes.get(member, ()) if known is not None else ()
+            if tuple(names) == (self._mesh.name,):
+                continue  # sealed here by a process that did not live to hear of the commit
             try:
                 await self._fetch_from_any(part, names, nodes)
             except MmsnapError as error:

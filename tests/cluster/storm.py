@@ -106,7 +106,7 @@ class Storm:
             if self.members.members[f"m{number}"].poll() is not None:
                 self.members.start(number)
         name = f"calm-{self._number}"
-        await_true(lambda: self._can_create(name), "a checkpoint when it is calm", _CALM_SECONDS)
+        await_true(lambda: self.can_create(name), "a checkpoint when it is calm", _CALM_SECONDS)
         assert self.members.all_run()
         with mmsnap.Client(self.nodes.nodes[0].address) as client:
             listed = client.checkpoints("bank")
@@ -117,7 +117,8 @@ class Storm:
             client.prune("bank", keep_last=_KEPT)
         self._promised = set()
 
-    def _can_create(self, name: str) -> bool:
+    def can_create(self, name: str) -> bool:
+        """Whether a checkpoint is taken and replicated now."""
         try:
             with mmsnap.Client(self.nodes.nodes[0].address) as client:
                 client.checkpoint("bank", name, automatic=True, wait="replicated", timeout="20s")
@@ -201,6 +202,8 @@ def storm(seed: int, *, deadly: bool) -> Iterator[Storm]:
     require_packages(["nftables"])
     with hosts(3) as machines, cluster(3, machines) as nodes, bank(nodes.nodes, MEMBERS) as members:
         made = Storm(nodes, members, machines, seed, deadly=deadly)
+        # Without a head the others have nothing to return to when a member is lost.
+        assert made.can_create("first")
         try:
             yield made
         except BaseException:
