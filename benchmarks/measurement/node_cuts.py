@@ -130,7 +130,8 @@ def _loaded_trip(stage: Stage) -> float:
 
 
 def _cut_unbarred(stage: Stage, beside: Callable[[], None] = lambda: None) -> tuple[int, list[int]]:
-    # Nothing is copied ahead: the pages are written after it, so all of them are copied in the cut.
+    # As in the group: what was copied ahead is dirty again in the cut, all of it.
+    stage.all("write_alone")
     stage.unbarred.begin()
     stage.all("write_alone")
     time.sleep(_REST_SECONDS)
