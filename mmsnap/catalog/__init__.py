@@ -5,8 +5,17 @@ transaction each; what is not in here was aborted. The bytes themselves, and the
 checkpoints of embedded pools, are mmsnap.memory's.
 """
 
-from mmsnap.catalog.catalog import Catalog, group_taken, name_taken, no_node
+from mmsnap.catalog.catalog import (
+    Catalog,
+    NoMajorityError,
+    epoch_named,
+    group_taken,
+    name_taken,
+    no_checkpoint,
+    no_node,
+)
 from mmsnap.catalog.durability import complete_copies, durability
+from mmsnap.catalog.mirror import Mirrored
 from mmsnap.catalog.records import (
     Copies,
     EngineKind,
@@ -29,12 +38,16 @@ __all__ = [
     "MemberFigures",
     "MemberRecord",
     "MemberState",
+    "Mirrored",
+    "NoMajorityError",
     "NodeRecord",
     "OnLoss",
     "SqliteCatalog",
     "complete_copies",
     "durability",
+    "epoch_named",
     "group_taken",
     "name_taken",
+    "no_checkpoint",
     "no_node",
 ]

@@ -15,7 +15,11 @@ from mmsnap.catalog.records import (
     MemberRecord,
     NodeRecord,
 )
-from mmsnap.errors import FencedError, NotFoundError
+from mmsnap.errors import AbortedError, FencedError, NotFoundError
+
+
+class NoMajorityError(AbortedError):
+    """The catalog does not answer: what it has, and whether a change was made, is not known."""
 
 
 class Catalog(ABC):

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from etcd3gw import exceptions
 from etcd3gw.client import Etcd3Client
 
-from mmsnap.errors import AbortedError
+from mmsnap.catalog.catalog import NoMajorityError
 
 _API: Final = "/v3/"
 _TIMEOUT_SECONDS: Final = 5
@@ -122,7 +122,7 @@ class Etcd:
                 # The next call begins where this one will have ended.
                 self._clients.append(self._clients.pop(0))
         told = str(getattr(refusal, "detail_text", "") or refusal).strip().splitlines()
-        raise AbortedError(
+        raise NoMajorityError(
             f"etcd does not answer: {told[0][:200] if told else type(refusal).__name__}",
             hint="a majority of its members has to be up and within reach",
         ) from refusal

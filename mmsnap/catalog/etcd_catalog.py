@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from typing import Any, Final
+from typing import Final
 
 from mmsnap.catalog.catalog import (
     Catalog,
@@ -31,16 +31,14 @@ from mmsnap.catalog.catalog import (
     superseded,
 )
 from mmsnap.catalog.etcd import Etcd, Record
+from mmsnap.catalog.read_back import checkpoint_of, member_of
 from mmsnap.catalog.records import (
+    ASIDE_COUNT,
     Copies,
-    EngineKind,
     GroupCheckpoint,
     GroupRecord,
-    MemberFigures,
     MemberRecord,
-    MemberState,
     NodeRecord,
-    OnLoss,
 )
 from mmsnap.errors import AbortedError
 
@@ -96,6 +94,8 @@ class EtcdCatalog(Catalog):
         def take(record: GroupRecord, again: bool) -> tuple[GroupRecord, Puts]:
             nonlocal given
             given = record.next_epoch
+            if 0 < record.aside_epoch <= given < record.aside_epoch + ASIDE_COUNT:
+                given = record.aside_epoch + ASIDE_COUNT  # these are somebody's already
             return replace(record, next_epoch=given + 1), {}
 
         self._change(group, take)
@@ -125,14 +125,14 @@ class EtcdCatalog(Catalog):
 
     def members(self, group: str | None = None) -> list[MemberRecord]:
         prefix = "members/" if group is None else f"members/{group}/"
-        return [_member(record) for record in self._etcd.list(prefix)]
+        return [member_of(record) for record in self._etcd.list(prefix)]
 
     def put_member(self, member: MemberRecord) -> None:
         key = f"members/{member.group}/{member.name}"
 
         def put(record: GroupRecord, again: bool) -> tuple[GroupRecord, Puts]:
             found = self._etcd.get(key).record
-            newer = None if found is None else _member(found)
+            newer = None if found is None else member_of(found)
             if newer is not None and not _may_follow(member, newer):
                 raise superseded(member, newer)
             return record, {key: asdict(member)}
@@ -181,7 +181,7 @@ class EtcdCatalog(Catalog):
 
     def checkpoints(self, group: str | None = None) -> list[GroupCheckpoint]:
         prefix = "checkpoints/" if group is None else f"checkpoints/{group}/"
-        return [_checkpoint(record) for record in self._etcd.list(prefix)]
+        return [checkpoint_of(record) for record in self._etcd.list(prefix)]
 
     def find(self, group: str, name: str = "latest") -> GroupCheckpoint:
         record = self.group(group)
@@ -321,7 +321,7 @@ class EtcdCatalog(Catalog):
 
     def _checkpoint(self, group: str, epoch: int) -> GroupCheckpoint | None:
         found = self._etcd.get(_key(group, epoch)).record
-        return None if found is None else _checkpoint(found)
+        return None if found is None else checkpoint_of(found)
 
 
 def _key(group: str, epoch: int) -> str:
@@ -342,12 +342,6 @@ def _puts(checkpoint: GroupCheckpoint) -> Puts:
     }
 
 
-def _checkpoint(record: dict[str, Any]) -> GroupCheckpoint:
-    parts = (MemberFigures(**part) for part in record["members"])
-    members = tuple(replace(part, engine=EngineKind(part.engine)) for part in parts)
-    return GroupCheckpoint(**{**record, "members": members})
-
-
 def _copies(record: Record) -> Copies:
     nodes = {member: tuple(nodes) for member, nodes in record["nodes"].items()}
     return Copies(record["group"], record["epoch"], nodes)
@@ -356,14 +350,3 @@ def _copies(record: Record) -> Copies:
 def _may_follow(member: MemberRecord, known: MemberRecord) -> bool:
     is_same = (member.incarnation, member.node) == (known.incarnation, known.node)
     return is_same or member.incarnation > known.incarnation
-
-
-def _member(record: dict[str, Any]) -> MemberRecord:
-    return MemberRecord(
-        **{
-            **record,
-            "on_loss": OnLoss(record["on_loss"]),
-            "state": MemberState(record["state"]),
-            "engine": EngineKind(record["engine"]),
-        }
-    )

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
+
+# So many numbers of a group are set aside for what its node does while etcd has no majority.
+ASIDE_COUNT: Final = 100
 
 
 class OnLoss(StrEnum):
@@ -43,6 +46,8 @@ class GroupRecord:
         pending_epoch: the checkpoint that is restored as soon as all its unmodified programs
             have been started, 0: none.
         fence_epoch: up to this one nothing can be recorded any more, though it may have been.
+        aside_epoch: the first of `ASIDE_COUNT` numbers that nobody but `aside_node` will use,
+            0: none.
     """
 
     name: str
@@ -51,6 +56,8 @@ class GroupRecord:
     restore_epoch: int
     pending_epoch: int = 0
     fence_epoch: int = 0
+    aside_epoch: int = 0
+    aside_node: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,9 @@ _EPOCH_NONE = 2**64 - 1
 
 def _decide(context: Any, epoch: int) -> int:
     """Asks the function behind ``context`` whether a group's epoch was committed."""
-    decide: Callable[[int], bool] = ffi.from_handle(context)
-    return int(bool(decide(epoch)))
+    decide: Callable[[int], bool | None] = ffi.from_handle(context)
+    answer = decide(epoch)
+    return -1 if answer is None else int(answer)
 
 
 # An exception in it is printed, and the epoch stays in doubt.
@@ -87,7 +88,7 @@ class Region:
         mode: str = "a",
         medium: str = "auto",
         head: int | None = None,
-        decide: Callable[[int], bool] | None = None,
+        decide: Callable[[int], bool | None] | None = None,
     ) -> Region:
         """Opens region ``name`` of the folder ``pool``, showing its head.
 
@@ -96,7 +97,8 @@ class Region:
             mode: "a" open or create, "r+" must exist, "x" must not, "r" read beside a writer.
             medium: "auto" (dram on a memory file system, else file), "dram" or "file".
             head: epoch to make the head (mode "r": to show), EMPTY_HEAD for none of them.
-            decide: asked whether a prepared epoch of a group was committed.
+            decide: asked whether a prepared epoch of a group was committed; when it says None,
+                that stays in doubt and the region is not opened.
 
         Raises:
             InUseError, NotFoundError, FileExistsError, CorruptionError, FormatVersionError,

@@ -16,6 +16,7 @@ from mmsnap.catalog import (
     GroupRecord,
     MemberRecord,
     MemberState,
+    NoMajorityError,
     OnLoss,
 )
 from mmsnap.errors import MmsnapError, NotFoundError
@@ -103,9 +104,7 @@ async def greet(group: LiveGroup, seat: Seat, hello: Hello, pid: int) -> None:
         log.info("told the outcome it missed", extra=about)
     if group.seats.get(seat.name) is not seat:
         return  # its line ended meanwhile
-    await ledger.ask(
-        ledger.catalog.put_member, replace(seat.member, state=MemberState.ATTACHED, lost_epoch=0)
-    )
+    await _record_attached(group, seat)
     if seat.behind and seat.member.engine is EngineKind.PROCESS:
         await _owe_restore(group)
     elif seat.behind and not await _catch_up(group, seat):
@@ -117,38 +116,59 @@ async def greet(group: LiveGroup, seat: Seat, hello: Hello, pid: int) -> None:
     log.info("attached, process %d", pid, extra=group.about(member=seat.name))
 
 
+async def _record_attached(group: LiveGroup, seat: Seat) -> None:
+    ledger, mirror = group.desk.ledger, group.desk.mirror
+    row = replace(seat.member, state=MemberState.ATTACHED, lost_epoch=0)
+    try:
+        await ledger.ask(ledger.catalog.put_member, row)
+    except NoMajorityError:
+        if mirror is None or not mirror.has_member(row):
+            raise
+        mirror.owed[group.name, seat.name] = row
+
+
 async def _admit(group: LiveGroup, application: Application) -> Admission:
-    ledger, switchboard = group.desk.ledger, group.desk.switchboard
+    ledger = group.desk.ledger
     record = await _record(group)
     row = await row_of(group, application.member)
     if row is not None and not application.resuming and record.next_epoch > 1:
         # Of a coordinator that was cut off: it must not commit what this process does not find.
         await ledger.ask(ledger.catalog.settle, group.name, record.next_epoch - 1)
     group.epoch = max(group.epoch, record.next_epoch - 1)
-    seat = Seat(
-        member=MemberRecord(
-            group=group.name,
-            name=application.member,
-            on_loss=application.on_loss,
-            state=MemberState.ATTACHED,
-            size_bytes=application.size_bytes,
-            engine=application.engine,
-            node=group.desk.mesh.name if group.desk.mesh is not None else "",
-            incarnation=row.incarnation if row is not None else 0,
-        ),
-        pid=application.pid,
-        behind=application.resuming and application.followed_restore_epoch < record.restore_epoch,
-    )
-    replaced = group.seats.take(seat, resuming=application.resuming)
-    if replaced is not None:
-        switchboard.hang_up(replaced.token, "its process attached anew")
-    return Admission(
-        seat=seat,
+    admission = Admission(
+        seat=seat_of(group, application, record, row),
         head=await _head_of(group, record, application),
         restore_epoch=record.restore_epoch,
         committed_epochs=await ledger.ask(ledger.catalog.committed_epochs, group.name),
         restore_pending=await _is_pending(group, record, application),
     )
+    take_seat(group, admission.seat, application)  # last: nobody sits there if it was not told all
+    return admission
+
+
+def seat_of(
+    group: LiveGroup, application: Application, record: GroupRecord, row: MemberRecord | None
+) -> Seat:
+    """A seat for the process, which is not in it yet."""
+    member = MemberRecord(
+        group=group.name,
+        name=application.member,
+        on_loss=application.on_loss,
+        state=MemberState.ATTACHED,
+        size_bytes=application.size_bytes,
+        engine=application.engine,
+        node=group.desk.mesh.name if group.desk.mesh is not None else "",
+        incarnation=row.incarnation if row is not None else 0,
+    )
+    behind = application.resuming and application.followed_restore_epoch < record.restore_epoch
+    return Seat(member, application.pid, behind)
+
+
+def take_seat(group: LiveGroup, seat: Seat, application: Application) -> None:
+    """Puts the process into its seat; InUseError."""
+    replaced = group.seats.take(seat, resuming=application.resuming)
+    if replaced is not None:
+        group.desk.switchboard.hang_up(replaced.token, "its process attached anew")
 
 
 async def _is_pending(group: LiveGroup, record: GroupRecord, application: Application) -> bool:

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +32,8 @@ from mmsnap.node.groups import Groups
 from mmsnap.node.ledger import Ledger
 from mmsnap.node.leftovers import look_for_leftovers
 from mmsnap.node.mesh import Mesh
+from mmsnap.node.mirror import Mirror
+from mmsnap.node.mirroring import Mirroring
 from mmsnap.node.peer_service import PeerService
 from mmsnap.node.pool_lock import PoolLock
 from mmsnap.node.replicas import Replicas
@@ -126,7 +128,7 @@ class Agent:
             catalog = SqliteCatalog(self.pool / CATALOG_FILE)
         else:
             catalog = self._cluster.catalog()
-        self._ledger = Ledger(catalog)
+        self._ledger = Ledger(catalog, watched=self._cluster is not None)
         groups: list[Groups] = []
         bridge = _Bridge(asyncio.get_running_loop(), groups, self.end)
         self._switchboard = Switchboard(members_path(self._socket), bridge)
@@ -139,7 +141,13 @@ class Agent:
         desk = Desk(
             self.pool, self._ledger, self._switchboard, Events(), self._mesh, self._replicas
         )
+        if self._mesh is not None:
+            desk = replace(desk, mirror=Mirror(self.pool, self._mesh.name))
         self._groups = Groups(desk)
+        self._mirroring: Mirroring | None = None
+        if self._cluster is not None and desk.mirror is not None:
+            source = self._cluster.mirror_source()
+            self._mirroring = Mirroring(self._groups, desk.mirror, source)
         groups.append(self._groups)
         self._sweeper = Sweeper(self._groups)
         self._metrics: MetricsServer | None = None
@@ -149,6 +157,8 @@ class Agent:
                 desk.metrics.look_at_replicas(self._replicas.lag_seconds)
             self._metrics = MetricsServer(*self._metrics_at, desk.metrics)
         self._switchboard.start()
+        if self._mirroring is not None:
+            await self._mirroring.start()
         self._server = await self._listen()
         if self._mesh is not None and self._replicas is not None:
             await self._mesh.announce()
@@ -178,6 +188,8 @@ class Agent:
         await self._server.stop(_GRACE_SECONDS)
         await self._sweeper.stop()
         await self._groups.close()
+        if self._mirroring is not None:
+            await self._mirroring.close()
         self._switchboard.stop()
         if self._mesh is not None and self._replicas is not None:
             self._leftovers.cancel()

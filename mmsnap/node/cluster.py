@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mmsnap.catalog import Catalog
 from mmsnap.node.ledger import Ledger
 from mmsnap.node.mesh import Mesh
 from mmsnap.node.switchboard import Switchboard
 from mmsnap.node.tls import TlsFiles
+
+if TYPE_CHECKING:
+    from mmsnap.catalog.etcd import Etcd
+    from mmsnap.catalog.etcd_mirror import EtcdMirrorSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +45,22 @@ class Cluster:
     def catalog(self) -> Catalog:
         """The catalog of all nodes."""
         # Not every node has others.
-        from mmsnap.catalog.etcd import Etcd, Tls
         from mmsnap.catalog.etcd_catalog import EtcdCatalog
+
+        return EtcdCatalog(self._etcd())
+
+    def _etcd(self) -> Etcd:
+        from mmsnap.catalog.etcd import Etcd, Tls
 
         files = self.etcd_tls
         tls = None if files is None else Tls(files.authority, files.certificate, files.key)
-        return EtcdCatalog(Etcd(self.etcd, tls=tls))
+        return Etcd(self.etcd, tls=tls)
+
+    def mirror_source(self) -> EtcdMirrorSource:
+        """The same catalog, by a connection of its own."""
+        from mmsnap.catalog.etcd_mirror import EtcdMirrorSource
+
+        return EtcdMirrorSource(self._etcd())
 
     def mesh(self, ledger: Ledger, switchboard: Switchboard) -> Mesh:
         """The others, as this node reaches them."""

@@ -11,6 +11,7 @@ from mmsnap.node.events import Events
 from mmsnap.node.ledger import Ledger
 from mmsnap.node.mesh import Mesh
 from mmsnap.node.metrics import Metrics
+from mmsnap.node.mirror import Mirror
 from mmsnap.node.replicas import Replicas
 from mmsnap.node.switchboard import Switchboard
 
@@ -25,6 +26,7 @@ class Desk:
     events: Events
     mesh: Mesh | None = None  # the other nodes, where there may be some
     replicas: Replicas | None = None  # and the copies there
+    mirror: Mirror | None = None  # and what is known while etcd has no majority
     metrics: Metrics = field(default_factory=Metrics)
 
 

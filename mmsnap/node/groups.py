@@ -7,16 +7,17 @@ import logging
 from collections.abc import Coroutine
 from typing import Any, Final
 
-from mmsnap.catalog import EngineKind
+from mmsnap.catalog import EngineKind, NoMajorityError
 from mmsnap.errors import MmsnapError, UnsupportedError
 from mmsnap.group.messages import Failed, Hello, Kind
 from mmsnap.node.admission import Admission, Application, attach, greet
-from mmsnap.node.desk import Desk
+from mmsnap.node.desk import Desk, Restored
 from mmsnap.node.live_group import LiveGroup
 from mmsnap.node.losses import seat_ended
 from mmsnap.node.regions import region_name
 from mmsnap.node.replies import STATE_NAMES, member_state
 from mmsnap.node.seats import Seat
+from mmsnap.node.without_etcd import attach_without_etcd, restore_without_etcd
 
 log = logging.getLogger(__name__)
 
@@ -44,10 +45,22 @@ class Groups:
     async def attach(self, name: str, application: Application) -> Admission:
         """Give a process its seat in a group."""
         group = self.group(name)
-        admission = await attach(group, application)
+        try:
+            admission = await attach(group, application)
+        except NoMajorityError as silence:
+            admission = await attach_without_etcd(group, application, silence)
         self._forget_who_never_came()
         self._tokens[admission.seat.token] = (group, admission.seat)
         return admission
+
+    async def restore(self, name: str, checkpoint: str) -> Restored:
+        """Bring a group back to a checkpoint; NotFoundError when there is no such group."""
+        try:
+            await self.desk.ledger.ask(self.desk.ledger.catalog.group, name)
+            return await self.group(name).restore(checkpoint)
+        except NoMajorityError as silence:
+            # It was raised before anything was begun: an operation tells its failures otherwise.
+            return await restore_without_etcd(self.group(name), checkpoint, silence)
 
     def seats(self) -> list[tuple[str, Seat]]:
         """Everybody in a seat, with the name of its group."""

@@ -106,8 +106,7 @@ class LiveGroup:
             )
             committed = await ledger.ask(ledger.catalog.find, self.name, f"@{epoch}")
         self.tell("checkpoint", epoch=epoch, text=name)
-        if self.desk.replicas is not None:
-            self.desk.replicas.wake()
+        self.look_again()
         return committed
 
     async def restore(self, name: str) -> Restored:
@@ -188,6 +187,7 @@ class LiveGroup:
         else:
             await record()
         self.tell("restored", epoch=target.epoch, text=target.name)
+        self.look_again()
         return Restored(target, target.epoch, behind)
 
     def restore_operation(
@@ -271,10 +271,10 @@ class LiveGroup:
                     enlisting = mesh.enlisted(node, self.name)
                     everybody += (await taken.enter_async_context(enlisting)).seats
             # Orders that have farther to go are given first.
-            living = await self._of_now(everybody)
+            living = await self.of_now(everybody)
             yield sorted(living, key=lambda member: isinstance(member, Seat))
 
-    async def _of_now(self, everybody: list[Participant]) -> list[Participant]:
+    async def of_now(self, everybody: list[Participant]) -> list[Participant]:
         """Without those who live elsewhere by now: a leftover has no part in anything."""
         if self.desk.mesh is None:
             return everybody
@@ -352,6 +352,13 @@ class LiveGroup:
                     log.warning("it is in doubt: %s", error, extra=self.about(phase="decide"))
                     await asyncio.sleep(_DOUBT_SECONDS)
             raise
+
+    def look_again(self) -> None:
+        """Something was done: there may be copies to make, and the mirror is of before."""
+        if self.desk.replicas is not None:
+            self.desk.replicas.wake()
+        if self.desk.mirror is not None:
+            self.desk.mirror.stale.set()
 
     def tell(self, kind: str, *, member: str = "", epoch: int = 0, text: str = "") -> None:
         """Tell the watchers."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 
-from mmsnap.errors import FormatVersionError, MmsnapError
+from mmsnap.errors import AbortedError, FormatVersionError, MmsnapError
 from mmsnap.node import bounds
 from mmsnap.node.enlistment import PROTOCOL_VERSION
 from mmsnap.node.groups import Groups
@@ -53,6 +53,7 @@ class PeerService(peer_pb2_grpc.PeerServicer):
             _check_version(opening)
             group = self._groups.group(bounds.check_label("group", opening.group))
             async with group.turn(settled=True):
+                _require_recorded(group)
                 about = group.about(peer=opening.coordinator)
                 log.debug("takes part in an operation of another node", extra=about)
                 async for reply in self._take_part(group, requests):
@@ -194,8 +195,7 @@ class PeerService(peer_pb2_grpc.PeerServicer):
             group.epoch = max(group.epoch, relay.epoch)
             # Also when the call was cut: whoever was in the middle of something is let go.
             self._switchboard.post(lambda: self._switchboard.end_relay(relay))
-            if self._groups.desk.replicas is not None:
-                self._groups.desk.replicas.wake()
+            group.look_again()
 
     async def _obey(
         self,
@@ -236,6 +236,15 @@ def _part(message: pb.PartName) -> PartName:
         ENGINES[message.engine],
         message.epoch,
     )
+
+
+def _require_recorded(group: LiveGroup) -> None:
+    mirror = group.desk.mirror
+    if mirror is not None and mirror.is_ahead(group.name):
+        raise AbortedError(
+            f"group {group.name} was restored while etcd did not answer, and that is not recorded",
+            subject=group.name,
+        )
 
 
 def _check_version(opening: pb.EnlistOpen) -> None:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Final
 
-from mmsnap.catalog import GroupCheckpoint
+from mmsnap.catalog import GroupCheckpoint, NoMajorityError
 from mmsnap.errors import UnsupportedError
 from mmsnap.node import bounds, copies
 from mmsnap.node.absence import declare_down, remove_node
@@ -140,9 +140,11 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
 
     @unary
     async def Restore(self, request: pb.RestoreRequest) -> pb.RestoreResponse:  # noqa: N802
-        group = self._groups.group(await self._known(request.group))
         name = bounds.check_reference(request.checkpoint)
-        work = group.check_restore(name) if request.check_only else group.restore(name)
+        if request.check_only:
+            work = self._groups.group(await self._known(request.group)).check_restore(name)
+        else:
+            work = self._groups.restore(bounds.check_label("group", request.group), name)
         restored = await asyncio.shield(self._groups.run(work))
         return pb.RestoreResponse(
             checkpoint=checkpoint_reply(restored.checkpoint, restored.head_epoch),
@@ -171,8 +173,17 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
     async def ShowCheckpoint(  # noqa: N802
         self, request: pb.ShowCheckpointRequest
     ) -> pb.ShowCheckpointResponse:
-        _, found = await self._find(request.group, request.checkpoint)
-        return pb.ShowCheckpointResponse(checkpoint=await self._shown(found))
+        try:
+            _, found = await self._find(request.group, request.checkpoint)
+            return pb.ShowCheckpointResponse(checkpoint=await self._shown(found))
+        except NoMajorityError:
+            # Whoever restores without etcd looks at it first.
+            known = None if self._desk.mirror is None else self._desk.mirror.get(request.group)
+            if known is None:
+                raise
+            found = known.find(bounds.check_reference(request.checkpoint))
+            shown = checkpoint_reply(found, known.record.head_epoch)
+            return pb.ShowCheckpointResponse(checkpoint=shown)
 
     @unary
     async def WaitCheckpoint(  # noqa: N802
