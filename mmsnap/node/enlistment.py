@@ -74,6 +74,7 @@ class Enlistment:
         self._switchboard = switchboard
         self.outbox = Outbox(lambda packets: pb.EnlistRequest(packets=packets))
         self._unanswered = 0
+        self._is_lost = False
         self._call: Any = None
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -118,6 +119,10 @@ class Enlistment:
     async def close(self) -> None:
         """The operation is over and everybody was told; the node has its turn again."""
         self._pinging.cancel()
+        if self._is_lost:
+            self.outbox.put(None)
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            return
         self.outbox.put(pb.EnlistRequest(done=pb.EnlistDone()))
         self.outbox.put(None)
         try:
@@ -141,6 +146,9 @@ class Enlistment:
             await asyncio.sleep(_PING_SECONDS)
         log.warning("a node is silent, and lost to the operation", extra=self._about())
         self._lose_all()
+        # It must not take what we say at the end for the outcome: its members were not told.
+        self._is_lost = True
+        self._call.cancel()
 
     async def _hear_all(self) -> None:
         try:

@@ -86,8 +86,9 @@ static int open_epoch(mm_member *member, const mm_message *order) {
     if (order->epoch <= member->highest_epoch)
         return mm_fail(MM_E_FENCED, "epoch %llu is not above %llu, which this member has seen",
                        (unsigned long long)order->epoch, (unsigned long long)member->highest_epoch);
-    if (member->state != MM_MEMBER_IDLE)
-        return mm_fail(MM_E_INVALID, "epoch %llu is still under way", (unsigned long long)member->epoch);
+    /* The service does one thing at a time: the older one is over, and its end was lost. It was not sealed
+     * here, so nobody can commit it. */
+    abandon(member);
     member->epoch = member->highest_epoch = order->epoch;
     memset(&member->checkpoint, 0, sizeof member->checkpoint);
     return MM_OK;
@@ -172,7 +173,7 @@ static int begin_restore(mm_member *member, const mm_message *order) {
 
 static void quiesce(mm_member *member, const mm_message *order) {
     int status = MM_OK;
-    if (member->state == MM_MEMBER_IDLE) {
+    if (member->state == MM_MEMBER_IDLE || order->epoch > member->epoch) {
         status = begin_restore(member, order);
         if (status != MM_OK) {
             answer_failed(member, order, status);

@@ -92,15 +92,43 @@ static void test_an_older_epoch_is_shut_out(void) {
     hear_failed(&line, MM_MSG_BEGIN, 9, MM_E_FENCED);
     tell(&line, MM_MSG_BEGIN, 10, 0);
     hear(&line, MM_MSG_READY, 10);
-    tell(&line, MM_MSG_BEGIN, 11, 0); /* one at a time */
-    hear_failed(&line, MM_MSG_BEGIN, 11, MM_E_INVALID);
-    tell(&line, MM_MSG_QUIESCE, 11, 0);
-    hear_failed(&line, MM_MSG_QUIESCE, 11, MM_E_INVALID);
     tell(&line, MM_MSG_COMMIT, 7, 0);
     hear_failed(&line, MM_MSG_COMMIT, 7, MM_E_INVALID);
     tell(&line, MM_MSG_DELETE, 10, 7);
     hear_failed(&line, MM_MSG_DELETE, 10, MM_E_INVALID);
     tear_down();
+}
+
+/* The service does one thing at a time: when it begins the next, the end of the one before was lost. */
+static void test_a_newer_epoch_ends_one_whose_end_was_lost(void) {
+    static const int orders[] = {MM_MSG_BEGIN, MM_MSG_QUIESCE, MM_MSG_CUT};
+    static const int answers[] = {MM_MSG_READY, MM_MSG_HELD, MM_MSG_CUT_DONE};
+    for (size_t last = 0; last < COUNT_OF(orders); last++) {
+        set_up();
+        write_all(1);
+        commit_epoch(&line, 1);
+        write_all(2);
+        for (size_t i = 0; i <= last; i++) {
+            tell(&line, orders[i], 2, 0);
+            hear(&line, answers[i], 2);
+        }
+        commit_epoch(&line, 3);
+        tell(&line, MM_MSG_RESUME, 2, 0);
+        hear_failed(&line, MM_MSG_RESUME, 2, MM_E_INVALID);
+        expect_checkpoint(3, 2);
+        for (size_t i = 0; i <= last; i++) {
+            tell(&line, orders[i], 4, 0);
+            hear(&line, answers[i], 4);
+        }
+        tell(&line, MM_MSG_QUIESCE, 5, 0); /* of a restore, which has no BEGIN */
+        hear(&line, MM_MSG_HELD, 5);
+        tell(&line, MM_MSG_RESTORE, 5, 1);
+        hear(&line, MM_MSG_DONE, 5);
+        tell(&line, MM_MSG_RESUME, 5, 0);
+        hear(&line, MM_MSG_SEALED, 5);
+        CHECK(shows(region, 1));
+        tear_down();
+    }
 }
 
 /* A cut that nobody asked to hold for, a restore in the middle of a checkpoint, and a cut in that of a
@@ -269,6 +297,7 @@ static void test_random_orders(void) {
 int main(void) {
     test_every_order_twice();
     test_an_older_epoch_is_shut_out();
+    test_a_newer_epoch_ends_one_whose_end_was_lost();
     test_orders_of_the_other_kind();
     test_no_restore_while_an_epoch_is_in_doubt();
     test_collected_while_in_doubt_is_in_the_next_checkpoint();
