@@ -24,6 +24,7 @@ from mmsnap.group import (
     Operation,
     RestoreOperation,
 )
+from mmsnap.node.acquaintance import acquaint
 from mmsnap.node.desk import CheckpointOrder, Desk, Restored
 from mmsnap.node.events import Event
 from mmsnap.node.logs import about
@@ -95,6 +96,7 @@ class LiveGroup:
                 labels=dict(order.labels),
                 replicas=order.replicas,
             )
+            await self._acquaint(seats)
 
             async def record() -> None:
                 held_ns, parts = operation.held_ns, records_of(operation.figures, seats)
@@ -133,6 +135,7 @@ class LiveGroup:
             seats = [s for s in everybody if s.engine is EngineKind.PROCESS]
             record = await ledger.ask(ledger.catalog.group, self.name)
             if seats:
+                await self._acquaint(seats, target.epoch)
                 epoch = await ledger.ask(ledger.catalog.next_epoch, self.name)
                 operation = CheckOperation(epoch, [s.name for s in seats], target=target.epoch)
 
@@ -160,6 +163,7 @@ class LiveGroup:
     async def roll_back(self, target: GroupCheckpoint, seats: list[Participant]) -> Restored:
         """The restore itself; the caller has the whole turn, and these are all."""
         ledger = self.desk.ledger
+        await self._acquaint(seats, target.epoch)
         epoch = await ledger.ask(ledger.catalog.next_epoch, self.name)
 
         async def record() -> None:
@@ -336,6 +340,9 @@ class LiveGroup:
         if self.desk.replicas is not None:
             homes = {seat.name: (seat.home[0], seat.engine) for seat in seats}
             await self.desk.replicas.require_parts(target, homes)
+
+    async def _acquaint(self, seats: Sequence[Participant], epoch: int = 0) -> None:
+        await acquaint(self.desk.pool, self.desk.mesh, self.name, seats, epoch)
 
     async def _commit(self, checkpoint: GroupCheckpoint) -> None:
         ledger = self.desk.ledger

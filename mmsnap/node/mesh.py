@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from mmsnap.node.ledger import Ledger
 from mmsnap.node.replies import engine_number
 from mmsnap.node.switchboard import Switchboard
 from mmsnap.node.tls import TlsFiles
+from mmsnap.process.whereabouts import Whereabouts, decode, encode
 from mmsnap.rpc.failures import Failure, error_of
 from mmsnap.rpc.v1 import peer_pb2 as pb
 from mmsnap.rpc.v1 import peer_pb2_grpc
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 _SILENCE_SECONDS: Final = 30.0
 _TELL_SECONDS: Final = 5.0
 _ANSWER_SECONDS: Final = 5.0
+_FACTS_SECONDS: Final = 15.0
 _HEALTH: Final = "/grpc.health.v1.Health/Check"
 _OPTIONS: Final = (
     ("grpc.enable_http_proxy", 0),
@@ -124,6 +126,29 @@ class Mesh:
         """Has a node check what it has of a part; CorruptionError, NotFoundError."""
         request = pb.VerifyRequest(part=part_message(part))
         await self._ask(node, "/mmsnap.v1.Peer/Verify", request, pb.VerifyReply)
+
+    async def locate(
+        self, node: str, group: str, members: Sequence[str], epoch: int
+    ) -> list[Whereabouts]:
+        """Where programs of a node are, and what their parts of a checkpoint were connected to."""
+        call = (await self.stub(node)).Locate(
+            pb.LocateRequest(group=group, epoch=epoch, members=members), timeout=_FACTS_SECONDS
+        )
+        try:
+            return [decode(located.whereabouts) async for located in call]
+        except grpc.RpcError as error:
+            raise _told(error, node) from error
+
+    async def acquaint(self, node: str, group: str, others: Sequence[Whereabouts]) -> None:
+        """Tells a node's programs of a group where those of all other nodes are."""
+        requests = [
+            pb.AcquaintRequest(group=group),
+            *(pb.AcquaintRequest(located=pb.Located(whereabouts=encode(o))) for o in others),
+        ]
+        try:
+            await (await self.stub(node)).Acquaint(iter(requests), timeout=_FACTS_SECONDS)
+        except grpc.RpcError as error:
+            raise _told(error, node) from error
 
     async def answers(self, node: str) -> bool:
         """Whether its service says anything; NotFoundError for an unknown node."""

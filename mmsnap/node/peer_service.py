@@ -12,6 +12,7 @@ import grpc
 
 from mmsnap.errors import AbortedError, FormatVersionError, MmsnapError
 from mmsnap.node import bounds
+from mmsnap.node.acquaintance import locate_here
 from mmsnap.node.enlistment import PROTOCOL_VERSION
 from mmsnap.node.groups import Groups
 from mmsnap.node.live_group import LiveGroup
@@ -25,6 +26,7 @@ from mmsnap.node.roles import require_node
 from mmsnap.node.survey import usage_here
 from mmsnap.node.sweep import Sweeper
 from mmsnap.node.upkeep import verify_here
+from mmsnap.process.whereabouts import decode, encode, note_elsewhere
 from mmsnap.rpc import failures
 from mmsnap.rpc.v1 import mmsnap_pb2, peer_pb2_grpc
 from mmsnap.rpc.v1 import peer_pb2 as pb
@@ -116,6 +118,31 @@ class PeerService(peer_pb2_grpc.PeerServicer):
         except failures.FAILURES as error:
             await abort(context, error)
         return pb.ForgetReply()
+
+    async def Locate(  # noqa: N802
+        self, request: pb.LocateRequest, context: Context
+    ) -> AsyncIterator[pb.Located]:
+        try:
+            await self._require_node(context)
+            group = bounds.check_label("group", request.group)
+            members = [bounds.check_label("member", member) for member in request.members]
+            pool = self._groups.desk.pool
+            for each in await asyncio.to_thread(locate_here, pool, group, members, request.epoch):
+                yield pb.Located(whereabouts=encode(each))
+        except failures.FAILURES as error:
+            await abort(context, error)
+
+    async def Acquaint(  # noqa: N802
+        self, requests: AsyncIterator[pb.AcquaintRequest], context: Context
+    ) -> pb.AcquaintReply:
+        try:
+            await self._require_node(context)
+            group = bounds.check_label("group", (await anext(requests)).group)
+            others = [decode(request.located.whereabouts) async for request in requests]
+            await asyncio.to_thread(note_elsewhere, self._groups.desk.pool, group, others)
+        except failures.FAILURES as error:
+            await abort(context, error)
+        return pb.AcquaintReply()
 
     async def GetUsage(  # noqa: N802
         self, request: mmsnap_pb2.GetUsageRequest, context: Context

@@ -1,8 +1,8 @@
-"""Where a program's network addresses went: the map by which all members' images are rewritten.
+"""Where a program's network addresses went: the maps by which all members' images are rewritten.
 
 A connection is restored only where both of its ends have the addresses that its images tell. A
 member that comes back in another network namespace (a new pod, a clone) has others; so every member
-writes down what it has now, and each works out the same map for the whole group from what all had
+writes down what it has now, and each works out the same maps for the whole group from what all had
 at the cut. What the programs keep in their own memory about addresses is theirs, and stays.
 """
 
@@ -68,7 +68,7 @@ def load(folder: Path) -> tuple[Address, ...]:
 
 
 def moves(then: Collection[Address], now: Collection[Address]) -> dict[str, str]:
-    """Which address takes the place of each that is not here any more.
+    """Which address takes the place of each: itself, where it still is here.
 
     That of the same interface, if there is one; else the only new one there is.
 
@@ -79,6 +79,7 @@ def moves(then: Collection[Address], now: Collection[Address]) -> dict[str, str]
     moved = {}
     for old in then:
         if old.address in here:
+            moved[old.address] = old.address
             continue
         there = {a.address for a in then}
         new = [a for a in now if a.version == old.version and a.address not in there]
@@ -93,13 +94,10 @@ def moves(then: Collection[Address], now: Collection[Address]) -> dict[str, str]
     return moved
 
 
-def merged(of_members: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """The map of the whole group; MmsnapError when two members disagree."""
-    together: dict[str, str] = {}
-    for member, moved in of_members.items():
+def agreed(of_members: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Where the addresses of a group went that did not go to several."""
+    went: dict[str, set[str]] = {}
+    for moved in of_members:
         for old, new in moved.items():
-            if together.setdefault(old, new) != new:
-                raise MmsnapError(
-                    f"members disagree where {old} went: {together[old]}, and for {member} {new}"
-                )
-    return together
+            went.setdefault(old, set()).add(new)
+    return {old: new for old, (new, *more) in went.items() if not more}

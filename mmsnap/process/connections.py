@@ -11,10 +11,10 @@ import json
 import re
 import socket
 import struct
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from mmsnap.process import criu_images_pb2 as pb
 
@@ -33,6 +33,10 @@ class End:
     address: str
     port: int
 
+    def moved(self, addresses: Mapping[str, str]) -> End:
+        """The same where addresses are others; those that the map does not have stay."""
+        return End(addresses.get(self.address, self.address), self.port)
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Connection:
@@ -41,13 +45,9 @@ class Connection:
     local: End
     remote: End
 
-    def moved(self, addresses: Mapping[str, str]) -> Connection:
-        """The same where addresses are others; those that the map does not have stay."""
-        ends = (
-            End(addresses.get(end.address, end.address), end.port)
-            for end in (self.local, self.remote)
-        )
-        return Connection(*ends)
+    def moved(self, local: Mapping[str, str], remote: Mapping[str, str]) -> Connection:
+        """The same where the addresses of its ends are others; what a map does not have stays."""
+        return Connection(self.local.moved(local), self.remote.moved(remote))
 
     @property
     def reversed(self) -> Connection:
@@ -133,9 +133,8 @@ def image_words(address: str, like: Collection[int]) -> list[int]:
 
 def store(file: Path, connections: Iterable[Connection]) -> None:
     """Writes them down for the other members of the group."""
-    rows = [[c.local.address, c.local.port, c.remote.address, c.remote.port] for c in connections]
     partial = file.with_suffix(".new")
-    partial.write_text(json.dumps(sorted(rows)))
+    partial.write_text(json.dumps(rows(connections)))
     partial.rename(file)
 
 
@@ -143,7 +142,20 @@ def load(file: Path) -> set[Connection]:
     """What `store` wrote; nothing when there is no such file."""
     if not file.exists():
         return set()
-    return {Connection(End(a, p), End(b, q)) for a, p, b, q in json.loads(file.read_text())}
+    return from_rows(json.loads(file.read_text()))
+
+
+def rows(connections: Iterable[Connection]) -> list[list[str | int]]:
+    """As JSON can have them."""
+    return [
+        [c.local.address, c.local.port, c.remote.address, c.remote.port]
+        for c in sorted(connections)
+    ]
+
+
+def from_rows(told: Iterable[Sequence[Any]]) -> set[Connection]:
+    """What `rows` made."""
+    return {Connection(End(a, p), End(b, q)) for a, p, b, q in told}
 
 
 def _kernel_end(text: str) -> End:

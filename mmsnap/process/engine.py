@@ -36,11 +36,19 @@ from mmsnap.process.capture import Capture, Subject
 from mmsnap.process.criu import Criu
 from mmsnap.process.freezer import Freezer
 from mmsnap.process.holding import Hold
-from mmsnap.process.manifest import Part, member_folder, parts_of_epoch
+from mmsnap.process.manifest import Part, member_folder, members_with_part
 from mmsnap.process.network_lock import NetworkLock
 from mmsnap.process.program import FirstProcess
 from mmsnap.process.reserve import Reserve
 from mmsnap.process.sockets import reset_at_end
+from mmsnap.process.whereabouts import (
+    Moves,
+    Whereabouts,
+    elsewhere,
+    moves_of,
+    of_member,
+    possibly_inner,
+)
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +98,7 @@ class Engine:
         self._capture: Capture | None = None
         self._parent: Part | None = None
         self._command: tuple[str, ...] = ()
+        self._elsewhere: list[Whereabouts] = []
         self._bytes_per_second = float(_QUICKEST_BYTES_PER_SECOND)
         self.root_pid = 0  # 0: no program
         place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -131,6 +140,7 @@ class Engine:
             PoolFullError: the pool has no room for it.
             PauseExceededError: it will take longer than that.
         """
+        self._elsewhere = elsewhere(self._place.pool, self._place.group)
         pids = self._freezer.pids()
         found = [*open_files.obstacles(pids), *privileges.out_of_reach(pids)]
         if found:
@@ -180,7 +190,10 @@ class Engine:
             command=self._command,
             captured=self._captured,
         )
-        inner, _ = connections.split_inner(self._hold.connections, self._held_by_all())
+        inner, outer = connections.split_inner(self._hold.connections, self._held_by_all())
+        if self._elsewhere:
+            here = addresses.load(self._place.folder)
+            inner |= possibly_inner(outer, here, self._elsewhere)
         self._capture = Capture(
             self._criu, self._freezer, self._hold, subject, part, self._reserve, inner
         )
@@ -222,9 +235,12 @@ class Engine:
         part = Part(self._place.folder, epoch)
         if not part.exists:
             return [f"it has no part of @{epoch}"]
-        addresses.store(self._place.folder, addresses.present())  # it may have others by now
+        told, now = addresses.load(self._place.folder), addresses.present()
+        addresses.store(self._place.folder, now)
+        if set(told) != set(now) and elsewhere(self._place.pool, self._place.group):
+            return ["its addresses are others than the other nodes were told just now; try again"]
         try:
-            self._moved(epoch)
+            self._moves(epoch)
         except MmsnapError as error:
             return [error.message]
         return preflight.reasons_against(self._criu, part, self._freezer.pids())
@@ -237,14 +253,8 @@ class Engine:
         """
         part = Part(self._place.folder, epoch)
         manifest = part.load()
-        moved = self._moved(epoch)
-        everybody = {
-            connection
-            for other in self._parts(epoch).values()
-            for connection in restoring.connections_in(other, moved)
-        }
-        inner, _ = connections.split_inner(restoring.connections_in(part, moved), everybody)
-        self._end_current(inner)
+        moves = self._moves(epoch)
+        self._end_current(set(moves.inner.values()))
         self.root_pid = manifest.root_pid
         self._command = manifest.command
         reset_count = restoring.restore(
@@ -254,8 +264,7 @@ class Engine:
             freezer=self._freezer,
             first=self._first,
             outputs=self._outputs,
-            everybody=everybody,
-            moved=moved,
+            moves=moves,
         )
         self._parent = part
         return reset_count
@@ -266,7 +275,10 @@ class Engine:
         self._hold.let_go()
 
     def _end_current(self, restored: set[connections.Connection]) -> None:
-        """Ends what runs: the outside hears of it, the group's other ends do not."""
+        """Ends what runs: the outside hears of it, the group's other ends do not.
+
+        Of those on other nodes it matters only where they are restored; else they are killed, too.
+        """
         inner, _ = connections.split_inner(self._hold.connections, self._held_by_all())
         self._hold.silence_only(inner | restored)
         with reset_at_end(self._freezer.pids()):
@@ -277,16 +289,15 @@ class Engine:
             except TimeoutError as error:
                 raise AbortedError(str(error), subject=self._place.member) from error
 
-    def _parts(self, epoch: int) -> dict[str, Part]:
-        return parts_of_epoch(self._place.pool, self._place.group, epoch)
-
-    def _moved(self, epoch: int) -> dict[str, str]:
-        """Where the addresses of all members went; MmsnapError when that can not be told."""
-        of_members = {
-            member: addresses.moves(part.load().addresses, addresses.load(part.folder.parent))
-            for member, part in self._parts(epoch).items()
-        }
-        return addresses.merged(of_members)
+    def _moves(self, epoch: int) -> Moves:
+        """Where the sockets of its part will be; MmsnapError when that can not be told."""
+        pool, group = self._place.pool, self._place.group
+        everybody = {other.member: other for other in elsewhere(pool, group)}
+        for member in members_with_part(pool, group, epoch):
+            # Of one that is elsewhere there may be a copy here.
+            if member not in everybody:
+                everybody[member] = of_member(pool, group, member, epoch)
+        return moves_of(self._place.member, everybody.values())
 
     def _held_by_all(self) -> set[connections.Connection]:
         """What all members of the group were connected to when they were held."""

@@ -214,11 +214,10 @@ class Part:
                 yield str(path.relative_to(self.folder))
 
 
-def parts_of_epoch(pool: Path, group: str, epoch: int) -> dict[str, Part]:
-    """The parts that unmodified members of a group have of an epoch, by member."""
+def members_with_part(pool: Path, group: str, epoch: int) -> list[str]:
+    """The unmodified members of a group that have a part of an epoch here."""
     folders = sorted((pool / FOLDER).glob(f"{group}.*/{epoch}/{_MANIFEST}"))
-    members = [path.parent.parent for path in folders]
-    return {folder.name.partition(".")[2]: Part(folder, epoch) for folder in members}
+    return [path.parent.parent.name.partition(".")[2] for path in folders]
 
 
 def member_folder(pool: Path, group: str, member: str) -> Path:

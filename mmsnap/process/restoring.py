@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -19,27 +18,20 @@ from mmsnap.process import criu_images_pb2 as pb
 from mmsnap.process import image_file, trees
 from mmsnap.process.connections import (
     CLOSED,
-    Connection,
     image_address,
     image_connection,
     image_words,
-    split_inner,
 )
 from mmsnap.process.criu import Criu, Running
 from mmsnap.process.freezer import Freezer
 from mmsnap.process.manifest import Manifest, Part
 from mmsnap.process.namespaces import enter_command
 from mmsnap.process.program import FirstProcess
+from mmsnap.process.whereabouts import Moves
 
 _LOG: Final = "restore.log"
 _PID_LIMIT: Final = 1 << 22  # PID_MAX_LIMIT of the kernel
 _ENTER = 'echo 0 > "$0" && exec "$@"'
-
-
-def connections_in(part: Part, moved: Mapping[str, str]) -> set[Connection]:
-    """The TCP connections that a part has, where they will be."""
-    found = map(image_connection, image_file.files(part.images))
-    return {connection.moved(moved) for connection in found if connection is not None}
 
 
 def restore(
@@ -50,15 +42,13 @@ def restore(
     freezer: Freezer,
     first: FirstProcess,
     outputs: tuple[int, int],
-    everybody: Iterable[Connection],
-    moved: Mapping[str, str],
+    moves: Moves,
 ) -> int:
     """Restores the program under its first process, all of it stopped.
 
     Args:
         outputs: descriptors of the pipes that are its standard output and error from now on.
-        everybody: the connections of all members' parts of this checkpoint, where they will be.
-        moved: the addresses that are others now, those of all members.
+        moves: where its sockets will be.
 
     Returns:
         How many connections to the outside were closed.
@@ -71,8 +61,7 @@ def restore(
     work = part.folder.with_name(f"{part.epoch}.restoring")
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(mode=0o700)
-    _, outer = split_inner(connections_in(part, moved), everybody)
-    _prepare(part.images, work, outer, moved)
+    outer_count = _prepare(part.images, work, moves)
     _leave_room_for_criu(part.images, first)
     inherited = [
         f"--inherit-fd=fd[{fd}]:pipe:[{inode}]"
@@ -97,7 +86,7 @@ def restore(
     ]
     Running(command, work / _LOG, "the restore", pass_fds=outputs).wait()
     shutil.rmtree(work, ignore_errors=True)
-    return len(outer)
+    return outer_count
 
 
 def let_go(freezer: Freezer) -> None:
@@ -131,27 +120,42 @@ def highest_pid(images: Path) -> int:
     return max(number for number in ids if number < _PID_LIMIT)
 
 
-def _prepare(
-    images: Path, work: Path, outer: Collection[Connection], moved: Mapping[str, str]
-) -> None:
+def _prepare(images: Path, work: Path, moves: Moves) -> int:
+    """Returns how many connections are closed, those that are not inner."""
     for file in images.iterdir():
         if file.name != "files.img" and file.suffix != ".log":
             (work / file.name).symlink_to(file)
     entries = image_file.files(images)
+    outer = set()
     for entry in entries:
-        if entry.HasField("inet"):
-            connection = image_connection(entry)
-            if connection is not None and connection.moved(moved) in outer:
-                _close(entry.inet)
-            _move(entry.inet, moved)
+        if not entry.HasField("inet"):
+            continue
+        connection = image_connection(entry)
+        there = moves.inner.get(connection) if connection is not None else None
+        if there is not None:
+            _put(entry.inet, there.local.address, there.remote.address)
+            continue
+        if connection is not None:
+            outer.add(connection)
+            _close(entry.inet)
+        source = image_address(entry.inet.source_address)
+        destination = image_address(entry.inet.destination_address)
+        _put(
+            entry.inet,
+            moves.own.get(source, source),
+            moves.group.get(destination, destination),
+        )
     image_file.rewrite(images / "files.img", work / "files.img", entries)
+    return len(outer)
 
 
-def _move(inet: pb.InetSocket, moved: Mapping[str, str]) -> None:
-    for words in (inet.source_address, inet.destination_address):
-        new = moved.get(image_address(words))
-        if new is not None:
-            words[:] = image_words(new, words)
+def _put(inet: pb.InetSocket, source: str, destination: str) -> None:
+    for words, address in (
+        (inet.source_address, source),
+        (inet.destination_address, destination),
+    ):
+        if image_address(words) != address:
+            words[:] = image_words(address, words)
 
 
 def _close(inet: pb.InetSocket) -> None:

@@ -62,10 +62,11 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_
 """
 
 # Both ends send numbers without end and check what they get: a gap, a repetition or an error ends
-# either. More is sent than the wire carries, so there is always some of it on the way.
+# either. More is sent than a slow wire carries, so there is always some of it on the way; where the
+# wire is none, a pause after each piece leaves time for others.
 FLOOD = """
-import os, socket, struct, sys, threading
-role, address = sys.argv[1:]
+import os, socket, struct, sys, threading, time
+role, address, *pause = sys.argv[1:]
 end = (address, 7000)
 if role == "listen":
     line, _ = socket.create_server(end).accept()
@@ -76,6 +77,7 @@ def send():
     while True:
         line.sendall(struct.pack("<512Q", *range(number, number + 512)))
         number += 512
+        for seconds in pause: time.sleep(float(seconds))
 def receive():
     expected = 0
     with line.makefile("rb") as file:

@@ -110,7 +110,7 @@ class Site:
                 stdout=stdout,
                 stderr=stderr,
             )
-        shim = Shim(process, out, err, _cgroup(group, member, freezer))
+        shim = Shim(process, out, err, cgroup_of(group, member, freezer))
         self.shims.append(shim)
         await_true(
             lambda: process.poll() is not None or member in self.attached(group),
@@ -177,7 +177,7 @@ def await_true(condition: Callable[[], Any], what: str, seconds: float = _START_
         time.sleep(0.05)
 
 
-def _cgroup(group: str, member: str, freezer: int) -> Path:
+def cgroup_of(group: str, member: str, freezer: int = 2) -> Path:
     """Where the freezer of a program is."""
     v2 = [mount for mount in _V2_MOUNTS if Path(mount, "cgroup.controllers").exists()]
     mounts = [*v2, _V1_MOUNT] if freezer == 2 else [_V1_MOUNT]

@@ -226,3 +226,31 @@ class ReleaseRequest(_message.Message):
 class ReleaseReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class LocateRequest(_message.Message):
+    __slots__ = ("group", "epoch", "members")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
+    group: str
+    epoch: int
+    members: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, group: _Optional[str] = ..., epoch: _Optional[int] = ..., members: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Located(_message.Message):
+    __slots__ = ("whereabouts",)
+    WHEREABOUTS_FIELD_NUMBER: _ClassVar[int]
+    whereabouts: bytes
+    def __init__(self, whereabouts: _Optional[bytes] = ...) -> None: ...
+
+class AcquaintRequest(_message.Message):
+    __slots__ = ("group", "located")
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    LOCATED_FIELD_NUMBER: _ClassVar[int]
+    group: str
+    located: Located
+    def __init__(self, group: _Optional[str] = ..., located: _Optional[_Union[Located, _Mapping]] = ...) -> None: ...
+
+class AcquaintReply(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...

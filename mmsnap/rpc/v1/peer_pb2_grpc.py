@@ -65,6 +65,16 @@ class PeerStub:
                 request_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ForgetRequest.SerializeToString,
                 response_deserializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ForgetReply.FromString,
                 _registered_method=True)
+        self.Locate = channel.unary_stream(
+                '/mmsnap.v1.Peer/Locate',
+                request_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.LocateRequest.SerializeToString,
+                response_deserializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.Located.FromString,
+                _registered_method=True)
+        self.Acquaint = channel.stream_unary(
+                '/mmsnap.v1.Peer/Acquaint',
+                request_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.AcquaintRequest.SerializeToString,
+                response_deserializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.AcquaintReply.FromString,
+                _registered_method=True)
         self.GetUsage = channel.unary_unary(
                 '/mmsnap.v1.Peer/GetUsage',
                 request_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.GetUsageRequest.SerializeToString,
@@ -122,6 +132,20 @@ class PeerServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Locate(self, request, context):
+        """Before an operation on unmodified programs that are on several nodes: where those of one node are,
+        and what a checkpoint has of their connections; then the same of all others, for that node's.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Acquaint(self, request_iterator, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetUsage(self, request, context):
         """As the Agent's, but of this node alone: whoever is asked asks nobody else.
         """
@@ -168,6 +192,16 @@ def add_PeerServicer_to_server(servicer, server):
                     servicer.Forget,
                     request_deserializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ForgetRequest.FromString,
                     response_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ForgetReply.SerializeToString,
+            ),
+            'Locate': grpc.unary_stream_rpc_method_handler(
+                    servicer.Locate,
+                    request_deserializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.LocateRequest.FromString,
+                    response_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.Located.SerializeToString,
+            ),
+            'Acquaint': grpc.stream_unary_rpc_method_handler(
+                    servicer.Acquaint,
+                    request_deserializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.AcquaintRequest.FromString,
+                    response_serializer=mmsnap_dot_rpc_dot_v1_dot_peer__pb2.AcquaintReply.SerializeToString,
             ),
             'GetUsage': grpc.unary_unary_rpc_method_handler(
                     servicer.GetUsage,
@@ -342,6 +376,60 @@ class Peer:
             '/mmsnap.v1.Peer/Forget',
             mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ForgetRequest.SerializeToString,
             mmsnap_dot_rpc_dot_v1_dot_peer__pb2.ForgetReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Locate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/mmsnap.v1.Peer/Locate',
+            mmsnap_dot_rpc_dot_v1_dot_peer__pb2.LocateRequest.SerializeToString,
+            mmsnap_dot_rpc_dot_v1_dot_peer__pb2.Located.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Acquaint(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/mmsnap.v1.Peer/Acquaint',
+            mmsnap_dot_rpc_dot_v1_dot_peer__pb2.AcquaintRequest.SerializeToString,
+            mmsnap_dot_rpc_dot_v1_dot_peer__pb2.AcquaintReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,157 @@
+"""Where the programs of a group are, and where a checkpoint has their ends of connections.
+
+Of members with parts in the same pool this is looked up there. What a program has to know of those
+on other nodes their services exchange before an operation begins, and write into one file of the
+group in the pool: each operation replaces it, nothing of it is read while somebody stands still,
+and who is wrong about it is refused by the check. Nothing here decides what is done about it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import zlib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from mmsnap.errors import CorruptionError
+from mmsnap.process import addresses, connections, image_file
+from mmsnap.process.addresses import Address
+from mmsnap.process.connections import Connection, image_connection
+from mmsnap.process.manifest import Part, member_folder
+
+_FOLDER: Final = "elsewhere"
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """A member's addresses now, and its addresses and connections in a checkpoint."""
+
+    member: str
+    now: tuple[Address, ...]
+    then: tuple[Address, ...] = ()
+    connections: frozenset[Connection] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Where a member's sockets will be.
+
+    Attributes:
+        own: its addresses that are others now.
+        group: those of all members, where these agree.
+        inner: its connections of which a member has the other end, each with what becomes of it.
+    """
+
+    own: Mapping[str, str]
+    group: Mapping[str, str]
+    inner: Mapping[Connection, Connection]
+
+
+def of_member(pool: Path, group: str, member: str, epoch: int) -> Whereabouts:
+    """What this pool tells of a member; `epoch` 0, or without a part here: only where it is.
+
+    Raises CorruptionError when its part can not be read.
+    """
+    folder = member_folder(pool, group, member)
+    now = addresses.load(folder)
+    part = Part(folder, epoch)
+    if not epoch or not part.exists:
+        return Whereabouts(member, now)
+    found = map(image_connection, image_file.files(part.images))
+    return Whereabouts(
+        member, now, part.load().addresses, frozenset(c for c in found if c is not None)
+    )
+
+
+def moves_of(member: str, everybody: Collection[Whereabouts]) -> Moves:
+    """Each end goes where its owner went: two that shared an address may have parted.
+
+    Raises:
+        MmsnapError: it can not be told where an address went.
+    """
+    went = {w.member: addresses.moves(w.then, w.now) for w in everybody}
+    # Its own last: a connection over loopback is its own, though another host has one of that name.
+    ordered = sorted(everybody, key=lambda w: w.member == member)
+    owners = {connection: w.member for w in ordered for connection in w.connections}
+    inner = {
+        connection: connection.moved(went[member], went[owners[connection.reversed]])
+        for connection, owner in owners.items()
+        if owner == member and connection.reversed in owners
+    }
+    return Moves(went[member], addresses.agreed(went.values()), inner)
+
+
+def possibly_inner(
+    mine: Iterable[Connection], here: Collection[Address], others: Collection[Whereabouts]
+) -> set[Connection]:
+    """Those of which a program on another node may have the other end: what is at its addresses.
+
+    Somebody else who is there is taken for it: the price is that he waits a little longer.
+    """
+    there = {address.address for other in others for address in other.now}
+    own = {address.address for address in here}
+    # Of two nodes on one machine even loopback may be between them.
+    shares_host = any(
+        own & {a.address for a in other.now} or not (own or other.now) for other in others
+    )
+    return {
+        connection
+        for connection in mine
+        if connection.remote.address in there
+        or (shares_host and ipaddress.ip_address(connection.remote.address).is_loopback)
+    }
+
+
+# ---- of those on other nodes ----
+
+
+def encode(whereabouts: Whereabouts) -> bytes:
+    """For another node's service: ten thousand connections take about a tenth of a message."""
+    return zlib.compress(json.dumps(_row(whereabouts)).encode())
+
+
+def decode(data: bytes) -> Whereabouts:
+    """What `encode` made; CorruptionError."""
+    try:
+        return _whereabouts(json.loads(zlib.decompress(data)))
+    except (zlib.error, ValueError, TypeError) as error:
+        raise CorruptionError(f"a node told nonsense of where a program is: {error}") from error
+
+
+def note_elsewhere(pool: Path, group: str, others: Collection[Whereabouts]) -> None:
+    """Writes down for this pool's programs where those of other nodes are, and no others."""
+    file = pool / _FOLDER / f"{group}.json"
+    if not others:
+        file.unlink(missing_ok=True)
+        return
+    file.parent.mkdir(exist_ok=True, mode=0o700)
+    partial = file.with_suffix(".new")
+    partial.write_text(json.dumps([_row(other) for other in others]))
+    partial.rename(file)
+
+
+def elsewhere(pool: Path, group: str) -> list[Whereabouts]:
+    """What `note_elsewhere` wrote; nothing where all programs are on this node."""
+    file = pool / _FOLDER / f"{group}.json"
+    return [_whereabouts(row) for row in json.loads(file.read_text())] if file.exists() else []
+
+
+def _row(whereabouts: Whereabouts) -> list[Any]:
+    return [
+        whereabouts.member,
+        *([[a.interface, a.address] for a in some] for some in (whereabouts.now, whereabouts.then)),
+        connections.rows(whereabouts.connections),
+    ]
+
+
+def _whereabouts(row: Any) -> Whereabouts:
+    member, now, then, ends = row
+    return Whereabouts(
+        member,
+        tuple(Address(*each) for each in now),
+        tuple(Address(*each) for each in then),
+        frozenset(connections.from_rows(ends)),
+    )
