@@ -47,6 +47,11 @@ class Host:
         finally:
             os.close(handle)
 
+    def cut_off(self) -> None:
+        """Nothing reaches it any more or comes from it, as when its power fails."""
+        assert self.namespace, "this machine stays where it is"
+        subprocess.run([*self.inside, "ip", "link", "set", "eth0", "down"], check=True)
+
     def call(self, function: Callable[[], Result]) -> Result:
         """Calls a function there, on a thread of its own."""
         results: list[Result] = []

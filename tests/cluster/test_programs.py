@@ -148,6 +148,7 @@ def test_a_program_of_a_lost_node_goes_on_elsewhere_with_its_connection(
         ends = running.talk(first, second)
         _do(second, "checkpoint", "create", _GROUP, "--name", "c", "--wait", "replicated")
         await_flow(ends)
+        second.host.cut_off()
         second.kill()
         ends[1].kill_program()
         _do(first, "node", "down", "n2", "--force", "--yes")
