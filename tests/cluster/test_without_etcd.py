@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,9 +16,12 @@ import pytest
 
 import mmsnap
 from mmsnap.catalog import GroupRecord
+from mmsnap.group.messages import Kind
+from mmsnap.node.without_etcd import _newest_settled
 from tests.cluster.site import MMSNAP, Cluster, Node, await_true, cluster
 from tests.cluster.test_forgotten import catalog_of, ok
 from tests.cluster.test_replicas import attached, create
+from tests.node.fake_member import FakeMember
 
 # Says what it counted whenever it was restored.
 COUNTER = """
@@ -46,11 +50,11 @@ def nodes() -> Iterator[Cluster]:
 class Counter:
     """A member; ended with the test."""
 
-    def __init__(self, node: Node, member: str, told: ExitStack) -> None:
+    def __init__(self, node: Node, member: str, told: ExitStack, group: str = "bank") -> None:
         self.member = member
         self._node = node
         self._log = Path(node.pool.parent / f"{member}-{os.urandom(3).hex()}.log")
-        words = ["run", "--group", "bank", "--member", member, "--", sys.executable, "-c", COUNTER]
+        words = ["run", "--group", group, "--member", member, "--", sys.executable, "-c", COUNTER]
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 [MMSNAP, *words], env=node.environment, stdout=log, stderr=log
@@ -178,6 +182,37 @@ def test_a_service_that_dies_after_a_restore_without_etcd_has_it_recorded_by_the
             lambda: n1.mmsnap("checkpoint", "create", "bank").returncode == 0, "they are back"
         )
         assert {member.said()[-1][1] for member in members} == {m.count_at(old) for m in members}
+
+
+def test_what_is_in_doubt_stays_so_until_etcd_answers(nodes: Cluster) -> None:
+    n1 = nodes.nodes[0]
+    with ExitStack() as told:
+        real = Counter(n1, "a", told, group="g")
+        odd = FakeMember(n1.address, "b", on_loss="wait")
+        told.callback(odd.close)
+        odd.join()
+        await_true(lambda: len(odd.client.members("g")) == 2, "both are attached")
+        create_of = ["checkpoint", "create", "g", "--name"]
+        asking = threading.Thread(target=lambda: n1.mmsnap(*create_of, "doubtful"))
+        asking.start()
+        odd.say(Kind.READY, odd.expect(Kind.BEGIN))
+        odd.say(Kind.HELD, odd.expect(Kind.QUIESCE))
+        odd.say(Kind.CUT_DONE, odd.expect(Kind.CUT))
+        epoch = odd.expect(Kind.RESUME)
+        lose_majority(nodes)
+        odd.say(Kind.SEALED, epoch)
+        await_true(lambda: "in doubt" in n1.log, "nobody knows whether it was committed")
+        refused = n1.mmsnap("restore", "g")
+        assert refused.returncode != 0
+        assert "done" not in n1.log, "nothing was restored"
+        real.kill()
+        for _ in range(2):
+            assert _newest_settled(n1.pool, "g.a", set()) is None, "asking does not decide it"
+        regain_majority(nodes)
+        asking.join(60)
+        again = Counter(n1, "a", told, group="g")
+        await_true(again.said, "it comes back, and is told what became of it")
+        assert catalog_of(nodes).committed_epochs("g") in ([], [epoch])
 
 
 def test_what_was_done_without_etcd_gives_way_to_what_others_did(nodes: Cluster) -> None:
