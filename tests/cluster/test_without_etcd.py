@@ -237,3 +237,21 @@ def test_what_was_done_without_etcd_gives_way_to_what_others_did(nodes: Cluster)
         assert record(nodes).head_epoch == head
         after = create(n2, "after")["epoch"]
         assert after > max(generation for generation, _ in b.said())
+
+
+def test_a_restore_without_etcd_is_undone_when_others_changed_the_group(nodes: Cluster) -> None:
+    n1, n2 = nodes.nodes
+    with counters((n1, "a"), (n1, "b")) as (members, _):
+        create(n1, "old")
+        head = create(n1, "new")["epoch"]
+        lose_majority(nodes)
+        ok(n1, "restore", "bank", "old")
+        n1.stop()
+        regain_majority(nodes)
+        ok(n2, "checkpoint", "pin", "bank", "new")
+        n1.go_on()
+        for member in members:
+            member.await_count(member.count_at(head))
+        assert record(nodes).head_epoch == head
+        after = create(n2, "after")["epoch"]
+        assert after > max(generation for generation, _ in members[0].said())
