@@ -33,12 +33,12 @@ def test_both_go_back_to_the_same_instant(here: Site) -> None:
         engines = {part["member"]: part["engine"] for part in taken["members"]}
         assert engines == {"memory": "memory", "program": "process"}
         after = {"memory": int(out.read_text().split()[-1]), "program": int(program.lines[-1])}
-        await_true(lambda: int(out.read_text().split()[-1]) > after["memory"] + 100, "far ahead")
+        await_true(lambda: int(out.read_text().split()[-1]) > after["memory"] + 400, "far ahead")
         here.mmsnap("restore", "g", "c")
         await_true(
-            lambda: int(out.read_text().split()[-1]) < after["memory"] + 50, "the memory is back"
+            lambda: int(out.read_text().split()[-1]) < after["memory"] + 200, "the memory is back"
         )
-        assert int(program.lines[-1]) < after["program"] + 50, "and so is the program"
+        assert int(program.lines[-1]) < after["program"] + 200, "and so is the program"
         assert memory.poll() is None
     finally:
         memory.terminate()
