@@ -1,6 +1,6 @@
-"""What unmodified programs on several nodes have to know of each other before an operation.
+"""What unmodified programs on several nodes have to know of each other before they are restored.
 
-Which of its connections are the group's own, and where the other ends are to be restored, a program
+Which connections of a checkpoint are the group's own, and where the other ends will be, a program
 learns from the pool it is in. So whoever coordinates asks each node with programs where these are,
 and tells each what the others said. It does so in the group's turn on all nodes and before the
 first order: nothing is said while somebody stands still. What is made of it is the engine's.
@@ -20,12 +20,11 @@ from mmsnap.process.whereabouts import Whereabouts, note_elsewhere, of_member
 
 
 async def acquaint(
-    pool: Path, mesh: Mesh | None, group: str, seats: Iterable[Participant], epoch: int = 0
+    pool: Path, mesh: Mesh | None, group: str, seats: Iterable[Participant], epoch: int
 ) -> None:
-    """Makes the programs in these seats known to each other; needs the whole turn.
+    """Makes the programs in these seats known to each other, with their parts of an epoch.
 
-    Args:
-        epoch: the checkpoint that they will be restored from, if they will.
+    Needs the whole turn.
 
     Raises:
         AgentUnavailableError: a node does not answer. CorruptionError: a part can not be read.

@@ -96,7 +96,6 @@ class LiveGroup:
                 labels=dict(order.labels),
                 replicas=order.replicas,
             )
-            await self._acquaint(seats)
 
             async def record() -> None:
                 held_ns, parts = operation.held_ns, records_of(operation.figures, seats)
@@ -341,7 +340,7 @@ class LiveGroup:
             homes = {seat.name: (seat.home[0], seat.engine) for seat in seats}
             await self.desk.replicas.require_parts(target, homes)
 
-    async def _acquaint(self, seats: Sequence[Participant], epoch: int = 0) -> None:
+    async def _acquaint(self, seats: Sequence[Participant], epoch: int) -> None:
         await acquaint(self.desk.pool, self.desk.mesh, self.name, seats, epoch)
 
     async def _commit(self, checkpoint: GroupCheckpoint) -> None:

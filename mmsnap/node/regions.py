@@ -7,6 +7,7 @@ region is only read. Everything here blocks and runs on a thread.
 from __future__ import annotations
 
 import logging
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,12 @@ def checkpoints_besides_head(pool: Path, region: str) -> list[CheckpointRecord]:
         return [r for r in reader.checkpoints() if head is None or r.epoch != head.epoch]
     finally:
         reader.close()
+
+
+def remove(pool: Path, region: str) -> None:
+    """Removes a region that nobody has open, and all it has; InUseError."""
+    Region.open(pool, region, mode="r+", decide=lambda epoch: False).close()
+    shutil.rmtree(pool / "regions" / region)
 
 
 def delete_checkpoints(

@@ -13,7 +13,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -84,6 +84,10 @@ class Replicas:
                 if durability(checkpoint, copies, nodes) == wanted:
                     return
                 await asyncio.sleep(_WAIT_SECONDS)
+
+    def untouched(self, group: str, member: str) -> AbstractAsyncContextManager[None]:
+        """Nothing of the member is fetched inside of this."""
+        return self._locks[group, member]
 
     # ---- fetching ----
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
 
+from mmsnap.catalog import EngineKind
 from mmsnap.errors import AbortedError, MmsnapError
 from mmsnap.group.messages import Delete, Pin
 from mmsnap.memory import CheckpointRecord
@@ -25,6 +26,7 @@ from mmsnap.node.live_group import LiveGroup
 from mmsnap.node.regions import region_name
 from mmsnap.process.manifest import FOLDER, member_folder
 from mmsnap.process.parts import delete_part, epochs_of_parts
+from mmsnap.store import epochs_here
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +125,7 @@ async def _sweep_member(group: LiveGroup, member: str) -> None:
         regions.checkpoints_besides_head, pool, region_name(group.name, member)
     )
     parts = await asyncio.to_thread(epochs_of_parts, folder)
+    await _remove_abandoned_copy(group, member)
     if not records and not parts:
         return
     next_epoch = (await ledger.ask(ledger.catalog.group, group.name)).next_epoch
@@ -138,6 +141,23 @@ async def _sweep_member(group: LiveGroup, member: str) -> None:
     for epoch in sorted((e for e in parts - kept if e < next_epoch), reverse=True):
         if not await ledger.ask(ledger.catalog.settle, group.name, epoch):
             await asyncio.to_thread(delete_part, folder, epoch)
+
+
+async def _remove_abandoned_copy(group: LiveGroup, member: str) -> None:
+    """A copy's last checkpoint is its head, which can not be deleted: all of the region goes."""
+    mesh, replicas = group.desk.mesh, group.desk.replicas
+    if mesh is None or replicas is None or group.seats.get(member) is not None:
+        return
+    ledger, pool = group.desk.ledger, group.desk.pool
+    async with replicas.untouched(group.name, member):
+        here = await asyncio.to_thread(epochs_here, pool, group.name, member, EngineKind.MEMORY)
+        kept = await ledger.ask(ledger.catalog.committed_epochs, group.name)
+        rows = await ledger.ask(ledger.catalog.members, group.name)
+        homes = {row.name: row.node for row in rows}
+        lives_elsewhere = homes.get(member, mesh.name) != mesh.name
+        is_there = (pool / "regions" / region_name(group.name, member)).exists()
+        if is_there and lives_elsewhere and not set(here).intersection(kept):
+            await asyncio.to_thread(regions.remove, pool, region_name(group.name, member))
 
 
 async def _delete_from_region(

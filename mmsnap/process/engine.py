@@ -43,11 +43,9 @@ from mmsnap.process.reserve import Reserve
 from mmsnap.process.sockets import reset_at_end
 from mmsnap.process.whereabouts import (
     Moves,
-    Whereabouts,
     elsewhere,
     moves_of,
     of_member,
-    possibly_inner,
 )
 
 log = logging.getLogger(__name__)
@@ -98,7 +96,6 @@ class Engine:
         self._capture: Capture | None = None
         self._parent: Part | None = None
         self._command: tuple[str, ...] = ()
-        self._elsewhere: list[Whereabouts] = []
         self._bytes_per_second = float(_QUICKEST_BYTES_PER_SECOND)
         self.root_pid = 0  # 0: no program
         place.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -140,7 +137,6 @@ class Engine:
             PoolFullError: the pool has no room for it.
             PauseExceededError: it will take longer than that.
         """
-        self._elsewhere = elsewhere(self._place.pool, self._place.group)
         pids = self._freezer.pids()
         found = [*open_files.obstacles(pids), *privileges.out_of_reach(pids)]
         if found:
@@ -190,10 +186,9 @@ class Engine:
             command=self._command,
             captured=self._captured,
         )
-        inner, outer = connections.split_inner(self._hold.connections, self._held_by_all())
-        if self._elsewhere:
-            here = addresses.load(self._place.folder)
-            inner |= possibly_inner(outer, here, self._elsewhere)
+        # Of members on other nodes nothing is known here, nor need be: the other end has a lock of
+        # its own until its sockets were read, so both images are of one state of the connection.
+        inner, _ = connections.split_inner(self._hold.connections, self._held_by_all())
         self._capture = Capture(
             self._criu, self._freezer, self._hold, subject, part, self._reserve, inner
         )

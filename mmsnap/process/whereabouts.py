@@ -1,17 +1,16 @@
 """Where the programs of a group are, and where a checkpoint has their ends of connections.
 
 Of members with parts in the same pool this is looked up there. What a program has to know of those
-on other nodes their services exchange before an operation begins, and write into one file of the
-group in the pool: each operation replaces it, nothing of it is read while somebody stands still,
-and who is wrong about it is refused by the check. Nothing here decides what is done about it.
+on other nodes their services exchange before a restore begins, and write into one file of the
+group in the pool, which the next restore replaces. A checkpoint needs nothing of it. What is done
+with it is not decided here.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import zlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -51,14 +50,14 @@ class Moves:
 
 
 def of_member(pool: Path, group: str, member: str, epoch: int) -> Whereabouts:
-    """What this pool tells of a member; `epoch` 0, or without a part here: only where it is.
+    """What this pool tells of a member; without a part of the epoch here: only where it is.
 
     Raises CorruptionError when its part can not be read.
     """
     folder = member_folder(pool, group, member)
     now = addresses.load(folder)
     part = Part(folder, epoch)
-    if not epoch or not part.exists:
+    if not part.exists:
         return Whereabouts(member, now)
     found = map(image_connection, image_file.files(part.images))
     return Whereabouts(
@@ -82,27 +81,6 @@ def moves_of(member: str, everybody: Collection[Whereabouts]) -> Moves:
         if owner == member and connection.reversed in owners
     }
     return Moves(went[member], addresses.agreed(went.values()), inner)
-
-
-def possibly_inner(
-    mine: Iterable[Connection], here: Collection[Address], others: Collection[Whereabouts]
-) -> set[Connection]:
-    """Those of which a program on another node may have the other end: what is at its addresses.
-
-    Somebody else who is there is taken for it: the price is that he waits a little longer.
-    """
-    there = {address.address for other in others for address in other.now}
-    own = {address.address for address in here}
-    # Of two nodes on one machine even loopback may be between them.
-    shares_host = any(
-        own & {a.address for a in other.now} or not (own or other.now) for other in others
-    )
-    return {
-        connection
-        for connection in mine
-        if connection.remote.address in there
-        or (shares_host and ipaddress.ip_address(connection.remote.address).is_loopback)
-    }
 
 
 # ---- of those on other nodes ----

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from mmsnap.process.installation import install
-from tests.cluster.hosts import hosts
+from tests.cluster.hosts import Host, hosts
 from tests.cluster.site import MMSNAP, Node, cluster
+from tests.process.network import network
 from tests.process.programs import FLOOD
 from tests.process.site import Shim, await_true, cgroup_of
 from tests.process.test_networks import await_flow
@@ -42,6 +43,17 @@ def nodes() -> Iterator[list[Node]]:
     install()
     with hosts(3) as made, cluster(3, made) as serving:
         yield serving.nodes
+
+
+@pytest.fixture
+def far_apart() -> Iterator[list[Node]]:
+    """Nodes between which something is always on the way."""
+    install()
+    addresses = (_LISTENER, "10.0.0.2", "10.0.0.3")
+    with network(*addresses, delay_seconds=0.003) as namespaces:
+        made = [Host(*where) for where in zip(addresses, namespaces, strict=True)]
+        with cluster(3, made) as serving:
+            yield serving.nodes
 
 
 class Programs:
@@ -116,13 +128,13 @@ def _do(node: Node, *words: str) -> None:
 
 
 def test_a_connection_between_hosts_survives_cuts_and_restores(
-    nodes: list[Node], tmp_path: Path
+    far_apart: list[Node], tmp_path: Path
 ) -> None:
-    first, second, third = nodes
+    first, second, third = far_apart
     with programs(tmp_path) as running:
         ends = running.talk(first, second)
         memory = running.start(third, "memory", sys.executable, "-c", _COUNTER, memory=True)
-        for number, node in enumerate(nodes):
+        for number, node in enumerate(far_apart):
             _do(node, "checkpoint", "create", _GROUP, "--name", f"c{number}")
             await_flow(ends)
         kept = int(memory.lines[-1])

@@ -227,6 +227,24 @@ def test_a_node_is_gone_for_good_and_others_make_new_copies(nodes: Cluster) -> N
             process.wait(20)
 
 
+def test_a_copy_that_nobody_needs_any_more_is_removed_whole(nodes: Cluster) -> None:
+    first = nodes.nodes[0]
+    running = [start(first, "a")]
+    try:
+        await_true(lambda: attached(first) == {"a"}, "it is attached")
+        create(first, "c", "--wait", "replicated", "--replicas", "2")
+        copies = [node.pool / "regions" / "bank.a" for node in nodes.nodes[1:]]
+        assert all(copy.exists() for copy in copies)
+        create(first, "d")
+        assert first.mmsnap("checkpoint", "delete", "bank", "c", "--yes").returncode == 0
+        await_true(lambda: not any(copy.exists() for copy in copies), "the copies are gone")
+        create(first, "e", "--wait", "replicated", "--replicas", "2")
+    finally:
+        for process in running:
+            process.terminate()
+            process.wait(20)
+
+
 def test_damage_is_found_wherever_it_is_and_whoever_is_asked(nodes: Cluster) -> None:
     first, second, third = nodes.nodes
     running = [start(first, "a")]

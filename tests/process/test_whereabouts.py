@@ -16,7 +16,6 @@ from mmsnap.process.whereabouts import (
     encode,
     moves_of,
     note_elsewhere,
-    possibly_inner,
 )
 
 
@@ -63,18 +62,7 @@ def test_where_an_address_went_is_not_guessed() -> None:
         moves_of("m", [moved])
 
 
-def test_what_is_at_a_program_s_address_may_be_the_program() -> None:
-    outside = between("10.0.0.1", 7000, "10.0.0.9", 50000)
-    loopback = between("127.0.0.1", 7000, "127.0.0.1", 50000)
-    mine = {LINE.reversed, outside, loopback}
-    there, here = [Whereabouts("there", at("10.0.0.2"))], [Whereabouts("here", at("10.0.0.1"))]
-    assert possibly_inner(mine, at("10.0.0.1"), there) == {LINE.reversed}
-    # Two nodes on one machine.
-    assert possibly_inner(mine, at("10.0.0.1"), here) == {loopback}
-    assert possibly_inner(mine, (), [Whereabouts("bare", ())]) == {loopback}
-
-
-def test_what_is_noted_is_of_the_last_operation_only(tmp_path: Path) -> None:
+def test_what_is_noted_is_of_the_last_restore_only(tmp_path: Path) -> None:
     one = Whereabouts("one", at("10.0.0.1"), at("10.0.0.2"), frozenset({LINE}))
     note_elsewhere(tmp_path, "g", [decode(encode(one)), Whereabouts("two", ())])
     assert elsewhere(tmp_path, "g") == [one, Whereabouts("two", ())]

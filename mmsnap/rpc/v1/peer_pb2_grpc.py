@@ -133,8 +133,8 @@ class PeerServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Locate(self, request, context):
-        """Before an operation on unmodified programs that are on several nodes: where those of one node are,
-        and what a checkpoint has of their connections; then the same of all others, for that node's.
+        """Before a restore of unmodified programs that are on several nodes: where those of one node are, and
+        what the checkpoint has of their connections; then the same of all others, for that node's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
