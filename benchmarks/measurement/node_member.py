@@ -3,8 +3,8 @@
 Both regions are of one size, and the same pages of them are written: so the process can be cut as a
 member, and alone. As a member it keeps writing, so that in the cut every page that it chose is
 dirty (what was copied ahead is dirty again). It notes when it had to wait, on the clock that all
-processes of this machine share: from that, and from what the cut tells of its pause, follows when
-it stood still, without a question to whoever cut it.
+processes of this machine share: so it is known who stood still when, without a question to whoever
+cut it.
 """
 
 from __future__ import annotations
@@ -34,17 +34,11 @@ class Wait:
 
     Attributes:
         left_ns: when the update before it ended: the member still ran.
-        asked_ns: when it was asked for. The member stood still, or was about to.
-        entered_ns: when it began: the member ran on, and this thread had a processor again.
+        entered_ns: when it began: the member ran again.
     """
 
     left_ns: int = 0
-    asked_ns: int = 0
     entered_ns: int = 0
-
-    def released_ns(self, pause_ns: int) -> int:
-        """When the member was let go, at the latest."""
-        return min(self.entered_ns, self.asked_ns + pause_ns)
 
 
 class NodeMember:
@@ -101,7 +95,7 @@ class NodeMember:
                     entered_ns = clock()
                     self._of_group[places] = self._value
                 if entered_ns - asked_ns > longest[0]:
-                    longest = entered_ns - asked_ns, Wait(left_ns, asked_ns, entered_ns)
+                    longest = entered_ns - asked_ns, Wait(left_ns, entered_ns)
                 left_ns = clock()
                 if number % _UPDATES_AT_ONCE == 0:
                     time.sleep(_PACE_SECONDS)
