@@ -73,9 +73,7 @@ class Stage:
         near, far = self.nodes[:2]
         stack.enter_context(worker(Echo, far.address))
         target = f"{far.host.address}:{far.port}"
-        made = stack.enter_context(worker(Asker, near.host, near.name, near.tls, target))
-        stack.callback(made.ask, "end")
-        return made
+        return stack.enter_context(worker(Asker, near.host, near.name, near.tls, target))
 
 
 def measure_cuts(
@@ -89,8 +87,7 @@ def measure_cuts(
         for number in range(rounds + 1):
             progress(f"six members on three nodes, round {number} of {rounds}")
             figures = _group_round(stage, number) | _unbarred_round(stage, number)
-            figures[TRIP] = statistics.median(stage.asker.ask("ask", _TRIPS))
-            figures[LOADED_TRIP] = _loaded_trip(stage)
+            figures |= _trip_round(stage)
             for name, value in figures.items() if number else ():
                 taken.setdefault(name, []).append(value)
     return {name: Samples(values) for name, values in taken.items()}
@@ -101,13 +98,14 @@ def _group_round(stage: Stage, number: int) -> dict[str, float]:
     stage.all("write")
     previous = stage.client.checkpoints(GROUP)
     cut = stage.client.checkpoint(GROUP)
-    waits = stage.all("stop")
+    pauses_ns = {part.member: part.pause_ns for part in cut.members}
+    waits = [member.ask("stop", pauses_ns[f"m{n}"]) for n, member in enumerate(stage.members)]
     for old in previous:
         stage.client.delete_checkpoint(GROUP, old.name)
     return {
         GLOBAL: max(wait.entered_ns for wait in waits) - min(wait.left_ns for wait in waits),
         HELD: cut.held_ns,
-        GROUP_SLOWEST: max(part.pause_ns for part in cut.members),
+        GROUP_SLOWEST: max(pauses_ns.values()),
     }
 
 
@@ -117,16 +115,34 @@ def _unbarred_round(stage: Stage, number: int) -> dict[str, float]:
     return {TOGETHER: took_ns, SLOWEST: max(pauses_ns)}
 
 
-def _loaded_trip(stage: Stage) -> float:
-    _cut_unbarred(stage, lambda: stage.asker.begin("ask", 1))
-    return float(stage.asker.finish()[0])
+def _trip_round(stage: Stage) -> dict[str, float]:
+    stage.asker.ask("open")
+    idle_ns = statistics.median(stage.asker.ask("ask", _TRIPS))
+    stage.asker.ask("close")
+
+    def ask() -> None:
+        stage.asker.begin("ask", 1)
+
+    _cut_unbarred(stage, before=lambda: stage.asker.ask("open"), beside=ask)
+    (loaded_ns,) = stage.asker.finish()
+    stage.asker.ask("close")
+    return {TRIP: idle_ns, LOADED_TRIP: loaded_ns}
 
 
-def _cut_unbarred(stage: Stage, beside: Callable[[], None] = lambda: None) -> tuple[int, list[int]]:
+def _nothing() -> None:
+    """Nobody asks anything."""
+
+
+def _cut_unbarred(
+    stage: Stage,
+    before: Callable[[], None] = _nothing,
+    beside: Callable[[], None] = _nothing,
+) -> tuple[int, list[int]]:
     # As in the group: what was copied ahead is dirty again in the cut, all of it.
     stage.all("write_alone")
     stage.unbarred.begin()
     stage.all("write_alone")
+    before()
     time.sleep(_REST_SECONDS)
     beside()
     took_ns, sealed = stage.unbarred.cut()

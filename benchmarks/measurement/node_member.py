@@ -26,19 +26,22 @@ _DIRECTORY_BYTES: Final = 16 << 20
 _PAGES_PER_UPDATE: Final = 16
 _UPDATES_AT_ONCE: Final = 8
 _PACE_SECONDS: Final = 0.0002
+_WORTH_NOTING_NS: Final = 20_000
 
 
 @dataclass(frozen=True)
 class Wait:
-    """The longest wait for an update, on the clock of all processes of this machine.
+    """A wait for an update, on the clock of all processes of this machine.
 
     Attributes:
         left_ns: when the update before it ended: the member still ran.
+        asked_ns: when it was asked for.
         entered_ns: when it began: the member ran again.
     """
 
-    left_ns: int = 0
-    entered_ns: int = 0
+    left_ns: int
+    asked_ns: int
+    entered_ns: int
 
 
 class NodeMember:
@@ -53,6 +56,7 @@ class NodeMember:
         for words in (self._of_group, self._of_alone):
             fill(words)
         self._value = 0
+        self._waits: list[Wait] = []
 
     def obey(self, socket_path: str, token: int) -> None:
         """Lets whoever listens there cut what is outside of the group."""
@@ -79,25 +83,25 @@ class NodeMember:
         self._writer.start()
         self._written.wait()
 
-    def stop(self) -> Wait:
-        """Ends the writing."""
+    def stop(self, pause_ns: int) -> Wait:
+        """Ends the writing: the wait that fits a pause best, for others have other reasons."""
         self._stopped = True
         self._writer.join()
-        return self._wait
+        return min(self._waits, key=lambda wait: abs(wait.entered_ns - wait.asked_ns - pause_ns))
 
     def _keep_writing(self) -> None:
         clock, update = time.monotonic_ns, self._app.update()
-        left_ns, longest = clock(), (0, Wait())
+        left_ns = clock()
+        self._waits = []
         while not self._stopped:
             for number, places in enumerate(self._updates):
                 asked_ns = clock()
                 with update:
                     entered_ns = clock()
                     self._of_group[places] = self._value
-                if entered_ns - asked_ns > longest[0]:
-                    longest = entered_ns - asked_ns, Wait(left_ns, entered_ns)
+                if entered_ns - asked_ns > _WORTH_NOTING_NS:
+                    self._waits.append(Wait(left_ns, asked_ns, entered_ns))
                 left_ns = clock()
                 if number % _UPDATES_AT_ONCE == 0:
                     time.sleep(_PACE_SECONDS)
             self._written.set()
-        self._wait = longest[1]

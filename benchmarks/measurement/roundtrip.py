@@ -24,6 +24,7 @@ from mmsnap.rpc.v1 import peer_pb2 as pb
 from tests.cluster.hosts import Host
 
 GROUP: Final = "echo"
+_WARMING: Final = 5
 
 
 class Echo:
@@ -38,43 +39,55 @@ class Asker:
 
     def __init__(self, host: Host, node: str, tls: Path, target: str) -> None:
         host.enter()
+        self._node = node
         self._loop = asyncio.new_event_loop()
-        self._loop.run_until_complete(self._open(node, tls, target))
+        self._loop.run_until_complete(self._connect(tls, target))
+
+    def open(self) -> None:
+        """Takes the turn of the echo's group; not for long, a silent node loses it."""
+        self._loop.run_until_complete(self._open())
 
     def ask(self, times: int) -> list[int]:
         """Nanoseconds of so many round trips, one after the other."""
         return self._loop.run_until_complete(self._ask(times))
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Gives the turn back."""
-        self._loop.run_until_complete(self._end())
+        self._loop.run_until_complete(self._close())
 
-    async def _open(self, node: str, tls: Path, target: str) -> None:
+    async def _connect(self, tls: Path, target: str) -> None:
         files = TlsFiles(tls / "ca.crt", tls / "tls.crt", tls / "tls.key")
-        self._channel = grpc.aio.secure_channel(target, files.channel())
-        method = self._channel.stream_stream(
+        channel = grpc.aio.secure_channel(target, files.channel())
+        self._enlist = channel.stream_stream(
             "/mmsnap.v1.Peer/Enlist",
             request_serializer=pb.EnlistRequest.SerializeToString,
             response_deserializer=pb.EnlistReply.FromString,
         )
-        self._call: Any = method()
-        opening = pb.EnlistOpen(group=GROUP, coordinator=node, protocol_version=PROTOCOL_VERSION)
+
+    async def _open(self) -> None:
+        self._call: Any = self._enlist()
+        opening = pb.EnlistOpen(
+            group=GROUP, coordinator=self._node, protocol_version=PROTOCOL_VERSION
+        )
         await self._call.write(pb.EnlistRequest(open=opening))
         reply: Any = await self._call.read()
         token = reply.seats.seats[0].token
         packet = pb.MemberPacket(token=token, data=encode(Cut(NOBODYS_EPOCH, 0, 0), token))
         self._request = pb.EnlistRequest(packets=pb.MemberPackets(packets=[packet]))
+        await self._ask(_WARMING)
 
     async def _ask(self, times: int) -> list[int]:
         taken = []
         for _ in range(times):
             begun = time.perf_counter_ns()
             await self._call.write(self._request)
-            await self._call.read()
+            while (await self._call.read()).WhichOneof("what") != "packets":
+                pass
             taken.append(time.perf_counter_ns() - begun)
         return taken
 
-    async def _end(self) -> None:
+    async def _close(self) -> None:
         await self._call.write(pb.EnlistRequest(done=pb.EnlistDone()))
         await self._call.done_writing()
-        await self._channel.close()
+        while await self._call.read() is not grpc.aio.EOF:
+            pass
