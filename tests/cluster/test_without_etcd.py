@@ -105,8 +105,18 @@ def lose_majority(nodes: Cluster) -> None:
 
 
 def regain_majority(nodes: Cluster) -> None:
+    """Returns when every node that runs has heard of it."""
     nodes.etcd.start(1)
     nodes.etcd.await_health(1)
+    for node in nodes.nodes:
+        if _runs(node.process.pid):
+            await_true(lambda asked=node: asked.mmsnap("ps").returncode == 0, "etcd is heard")
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is there, and not stopped."""
+    status = Path(f"/proc/{pid}/stat")
+    return status.exists() and status.read_text().rpartition(")")[2].split()[0] not in "TZ"
 
 
 def record(nodes: Cluster) -> GroupRecord:
