@@ -14,7 +14,7 @@ from mmsnap.catalog.catalog import (
     no_checkpoint,
     no_node,
 )
-from mmsnap.catalog.durability import complete_copies, durability
+from mmsnap.catalog.durability import durability
 from mmsnap.catalog.mirror import Mirrored
 from mmsnap.catalog.records import (
     Copies,
@@ -43,7 +43,6 @@ __all__ = [
     "NodeRecord",
     "OnLoss",
     "SqliteCatalog",
-    "complete_copies",
     "durability",
     "epoch_named",
     "group_taken",

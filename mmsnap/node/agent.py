@@ -21,11 +21,12 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from mmsnap import store
 from mmsnap.catalog import Catalog, SqliteCatalog
 from mmsnap.errors import InUseError, NotFoundError
 from mmsnap.group.messages import Failed, Hello
+from mmsnap.node import copies
 from mmsnap.node.cluster import Cluster
-from mmsnap.node.copies import forget_interrupted
 from mmsnap.node.desk import Desk
 from mmsnap.node.events import Events
 from mmsnap.node.groups import Groups
@@ -120,7 +121,8 @@ class Agent:
                 hint="make the folder first",
             )
         self._lock = PoolLock(self.pool)
-        forget_interrupted(self.pool)
+        copies.forget_interrupted(self.pool)
+        store.forget_interrupted(self.pool)
         _make_room(self._socket)
         sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
         catalog: Catalog

@@ -19,7 +19,7 @@ from mmsnap.group.messages import Report
 from mmsnap.node.logs import about
 from mmsnap.node.outbox import Outbox
 from mmsnap.node.packets import PacketError, decode
-from mmsnap.node.replies import ENGINES
+from mmsnap.node.replies import engine_of
 from mmsnap.node.switchboard import Switchboard
 from mmsnap.rpc.failures import error_of
 from mmsnap.rpc.v1 import peer_pb2 as pb
@@ -104,7 +104,7 @@ class Enlistment:
             RemoteSeat(
                 s.member,
                 s.token,
-                ENGINES[s.engine],
+                engine_of(s.engine),
                 RemoteLine(self, s.token),
                 (self.node, s.incarnation),
             )

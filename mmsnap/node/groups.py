@@ -14,10 +14,10 @@ from mmsnap.node.admission import Admission, Application, attach, greet
 from mmsnap.node.desk import Desk, Restored
 from mmsnap.node.live_group import LiveGroup
 from mmsnap.node.losses import seat_ended
-from mmsnap.node.regions import region_name
 from mmsnap.node.replies import STATE_NAMES, member_state
 from mmsnap.node.seats import Seat
 from mmsnap.node.without_etcd import attach_without_etcd, restore_without_etcd
+from mmsnap.store import region_name
 
 log = logging.getLogger(__name__)
 

@@ -29,13 +29,13 @@ async def look_for_leftovers(groups: Groups, mesh: Mesh) -> None:
             await _look(groups, mesh)
         except MmsnapError as error:
             log.debug("the catalog does not say who lives where: %s", error)
+        except Exception:
+            log.exception("leftovers could not be looked for")
 
 
 async def _look(groups: Groups, mesh: Mesh) -> None:
     ledger, switchboard = groups.desk.ledger, groups.desk.switchboard
     seats = groups.seats()
-    if not seats:
-        return
     rows = {(row.group, row.name): row for row in await ledger.ask(ledger.catalog.members)}
     for group, seat in seats:
         if is_superseded(seat, rows.get((group, seat.name))):

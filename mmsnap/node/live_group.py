@@ -85,7 +85,7 @@ class LiveGroup:
                 programs=[seat.name for seat in seats if seat.engine is EngineKind.PROCESS],
                 budgets=DEFAULT_BUDGETS.with_timeout(order.timeout_ns),
             )
-            draft = GroupCheckpoint(
+            taken = GroupCheckpoint(
                 group=self.name,
                 epoch=epoch,
                 name=name,
@@ -98,17 +98,18 @@ class LiveGroup:
             )
 
             async def record() -> None:
+                nonlocal taken
                 held_ns, parts = operation.held_ns, records_of(operation.figures, seats)
-                await self._commit(replace(draft, held_ns=held_ns, members=parts))
+                taken = replace(taken, held_ns=held_ns, members=parts)
+                await self._commit(taken)
 
             what = f"checkpoint @{epoch} of group {self.name}"
             await self.perform(
                 operation, seats, what, record=record, step=lambda step: progress(epoch, step)
             )
-            committed = await ledger.ask(ledger.catalog.find, self.name, f"@{epoch}")
         self.tell("checkpoint", epoch=epoch, text=name)
         self.look_again()
-        return committed
+        return taken
 
     async def restore(self, name: str) -> Restored:
         """Bring everybody back to a checkpoint; AbortedError when they run on as before."""

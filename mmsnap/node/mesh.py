@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import grpc
-from grpc_health.v1 import health_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from mmsnap.catalog import no_node
 from mmsnap.errors import AbortedError, AgentUnavailableError, MmsnapError
@@ -31,7 +31,6 @@ _SILENCE_SECONDS: Final = 30.0
 _TELL_SECONDS: Final = 5.0
 _ANSWER_SECONDS: Final = 5.0
 _FACTS_SECONDS: Final = 15.0
-_HEALTH: Final = "/grpc.health.v1.Health/Check"
 _OPTIONS: Final = (
     ("grpc.enable_http_proxy", 0),
     # A node that vanished without a word is missed after this long.
@@ -97,12 +96,8 @@ class Mesh:
         self, node: str, part: PartName, have: Collection[int]
     ) -> AsyncIterator[pb.Piece]:
         """What a node has of a part, for a pool that has these epochs of the member."""
-        method = (await self._channel(node)).unary_stream(
-            "/mmsnap.v1.Peer/Fetch",
-            request_serializer=pb.FetchRequest.SerializeToString,
-            response_deserializer=pb.Piece.FromString,
-        )
-        call = method(pb.FetchRequest(part=part_message(part), have=sorted(have)))
+        request = pb.FetchRequest(part=part_message(part), have=sorted(have))
+        call = (await self.stub(node)).Fetch(request)
         try:
             while True:
                 async with asyncio.timeout(_SILENCE_SECONDS):
@@ -120,12 +115,12 @@ class Mesh:
     async def keep(self, node: str, part: PartName, source: str) -> None:
         """Has a node keep a copy of what another one has; what `Replicas.fetch` raises there."""
         request = pb.KeepRequest(part=part_message(part), source=source)
-        await self._ask(node, "/mmsnap.v1.Peer/Keep", request, pb.KeepReply)
+        await _answer((await self.stub(node)).Keep(request), node)
 
     async def verify(self, node: str, part: PartName) -> None:
         """Has a node check what it has of a part; CorruptionError, NotFoundError."""
         request = pb.VerifyRequest(part=part_message(part))
-        await self._ask(node, "/mmsnap.v1.Peer/Verify", request, pb.VerifyReply)
+        await _answer((await self.stub(node)).Verify(request), node)
 
     async def locate(
         self, node: str, group: str, members: Sequence[str], epoch: int
@@ -145,20 +140,19 @@ class Mesh:
             pb.AcquaintRequest(group=group),
             *(pb.AcquaintRequest(located=pb.Located(whereabouts=encode(o))) for o in others),
         ]
-        try:
-            await (await self.stub(node)).Acquaint(iter(requests), timeout=_FACTS_SECONDS)
-        except grpc.RpcError as error:
-            raise _told(error, node) from error
+        call = (await self.stub(node)).Acquaint(iter(requests), timeout=_FACTS_SECONDS)
+        await _answer(call, node)
 
     async def answers(self, node: str) -> bool:
         """Whether its service says anything; NotFoundError for an unknown node."""
         nodes = await self._ledger.ask(self._ledger.catalog.nodes)
         if node not in nodes:
             raise no_node(node)
+        health = health_pb2_grpc.HealthStub(await self._channel(node))
         check = health_pb2.HealthCheckRequest()
-        reply = health_pb2.HealthCheckResponse
         try:
-            await self._ask(node, _HEALTH, check, reply, timeout=_ANSWER_SECONDS)
+            call = health.Check(check, timeout=_ANSWER_SECONDS)  # type: ignore[attr-defined]
+            await _answer(call, node)
         except AgentUnavailableError:
             return False
         return True
@@ -166,22 +160,8 @@ class Mesh:
     async def release(self, node: str, group: str, member: str) -> None:
         """Has a node let a member go; InUseError while it is attached there."""
         request = pb.ReleaseRequest(group=group, member=member)
-        await self._ask(
-            node, "/mmsnap.v1.Peer/Release", request, pb.ReleaseReply, timeout=_ANSWER_SECONDS
-        )
-
-    async def _ask(
-        self, node: str, method: str, request: Any, reply: Any, timeout: float | None = None
-    ) -> Any:
-        call = (await self._channel(node)).unary_unary(
-            method,
-            request_serializer=type(request).SerializeToString,
-            response_deserializer=reply.FromString,
-        )
-        try:
-            return await call(request, timeout=timeout)
-        except grpc.RpcError as error:
-            raise _told(error, node) from error
+        call = (await self.stub(node)).Release(request, timeout=_ANSWER_SECONDS)
+        await _answer(call, node)
 
     def tell_forgotten(self, group: str) -> None:
         """Tells every other node that the catalog forgot checkpoints, and waits for none of them.
@@ -200,22 +180,17 @@ class Mesh:
 
     async def _tell_forgotten(self, group: str) -> None:
         try:
-            nodes = await self._ledger.ask(self._ledger.catalog.nodes)
+            others = await self.others()
         except MmsnapError as error:
             log.info("nobody was told what group %s forgot: %s", group, error)
             return
-        others = (node for node in nodes if node != self.name)
         await asyncio.gather(*(self._tell_one(node, group) for node in others))
 
     async def _tell_one(self, node: str, group: str) -> None:
         try:
-            method = (await self._channel(node)).unary_unary(
-                "/mmsnap.v1.Peer/Forget",
-                request_serializer=pb.ForgetRequest.SerializeToString,
-                response_deserializer=pb.ForgetReply.FromString,
-            )
-            await method(pb.ForgetRequest(group=group), timeout=_TELL_SECONDS)
-        except (MmsnapError, grpc.RpcError) as error:
+            request = pb.ForgetRequest(group=group)
+            await _answer((await self.stub(node)).Forget(request, timeout=_TELL_SECONDS), node)
+        except MmsnapError as error:
             log.info("node %s was not told what group %s forgot: %s", node, group, error)
 
     async def _channel(self, node: str) -> grpc.aio.Channel:
@@ -240,6 +215,14 @@ def part_message(part: PartName) -> pb.PartName:
     return pb.PartName(
         group=part.group, member=part.member, engine=engine_number(part.engine), epoch=part.epoch
     )
+
+
+async def _answer(call: Any, node: str) -> Any:
+    """What a node answers; the error that it means when it refuses, or does not answer."""
+    try:
+        return await call
+    except grpc.RpcError as error:
+        raise _told(error, node) from error
 
 
 def _told(error: grpc.RpcError, node: str) -> MmsnapError:

@@ -21,7 +21,7 @@ from mmsnap.node.moving import let_go
 from mmsnap.node.outbox import Outbox
 from mmsnap.node.packets import PacketError
 from mmsnap.node.relay import Relay
-from mmsnap.node.replies import ENGINES, engine_number, event_reply
+from mmsnap.node.replies import engine_number, engine_of, event_reply
 from mmsnap.node.roles import require_node
 from mmsnap.node.survey import usage_here
 from mmsnap.node.sweep import Sweeper
@@ -30,7 +30,7 @@ from mmsnap.process.whereabouts import decode, encode, note_elsewhere
 from mmsnap.rpc import failures
 from mmsnap.rpc.v1 import mmsnap_pb2, peer_pb2_grpc
 from mmsnap.rpc.v1 import peer_pb2 as pb
-from mmsnap.store import PartName, pack
+from mmsnap.store import PartName, Pieces, pack
 
 log = logging.getLogger(__name__)
 
@@ -69,20 +69,19 @@ class PeerService(peer_pb2_grpc.PeerServicer):
         try:
             await self._require_node(context)
             part = _part(request.part)
-            pieces = pack(self._groups.desk.pool, part, set(request.have))
-            try:
-                while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-                    yield piece
-            finally:
-                await asyncio.to_thread(pieces.close)
+            async for piece in _on_threads(pack(self._groups.desk.pool, part, set(request.have))):
+                yield piece
         except failures.FAILURES as error:
             await abort(context, error)
 
     async def Keep(self, request: pb.KeepRequest, context: Context) -> pb.KeepReply:  # noqa: N802
         try:
             await self._require_node(context)
-            assert self._groups.desk.replicas is not None
-            await self._groups.desk.replicas.fetch(_part(request.part), request.source)
+            replicas = self._groups.desk.replicas
+            assert replicas is not None
+            # To its end, though nobody may wait for it any more: it writes on threads.
+            work = self._groups.run(replicas.fetch(_part(request.part), request.source))
+            await asyncio.shield(work)
         except failures.FAILURES as error:
             await abort(context, error)
         return pb.KeepReply()
@@ -256,11 +255,27 @@ class PeerService(peer_pb2_grpc.PeerServicer):
             self._switchboard.post(lambda: replies.put(None))
 
 
+async def _on_threads(pieces: Pieces) -> AsyncIterator[pb.Piece]:
+    """Piece by piece, each made on a thread; none is being made any more when this is over."""
+    making: asyncio.Future[pb.Piece | None] | None = None
+    try:
+        while True:
+            making = asyncio.ensure_future(asyncio.to_thread(next, pieces, None))
+            piece = await asyncio.shield(making)
+            if piece is None:
+                return
+            yield piece
+    finally:
+        if making is not None:
+            await asyncio.wait([making])
+        await asyncio.to_thread(pieces.close)
+
+
 def _part(message: pb.PartName) -> PartName:
     return PartName(
         bounds.check_label("group", message.group),
         bounds.check_label("member", message.member),
-        ENGINES[message.engine],
+        engine_of(message.engine),
         message.epoch,
     )
 

@@ -23,11 +23,6 @@ _TRIES: Final = 10
 _PAUSE_SECONDS: Final = 0.1
 
 
-def region_name(group: str, member: str) -> str:
-    """The region of a member in the service's pool."""
-    return f"{group}.{member}"
-
-
 def checkpoints_besides_head(pool: Path, region: str) -> list[CheckpointRecord]:
     """What a region has besides its head, which can not be deleted; its owner may have it open."""
     try:

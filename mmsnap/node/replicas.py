@@ -194,7 +194,9 @@ class Replicas:
             is_lacking = bool(node) and node not in holders
             if not holders or (is_lacking and engine is EngineKind.MEMORY):
                 raise _lost(part, names)
-            if is_lacking:
+            if is_lacking and node == self._mesh.name:
+                await self.fetch(part, holders[0])
+            elif is_lacking:
                 await self._mesh.keep(node, part, holders[0])
 
     async def _fetch_from_any(
@@ -235,6 +237,9 @@ class Replicas:
                 await self._make_copies()
             except MmsnapError as error:
                 log.warning("copies of checkpoints: %s", error)
+            except Exception:
+                # Whatever it was: copies that come late are better than none from now on.
+                log.exception("copies of checkpoints could not be made")
 
     async def _make_copies(self) -> None:
         catalog = self._ledger.catalog

@@ -16,11 +16,11 @@ from mmsnap.catalog import (
     durability,
 )
 from mmsnap.node.events import Event
-from mmsnap.node.regions import region_name
 from mmsnap.node.seats import Seat, Standing
 from mmsnap.rpc.v1 import mmsnap_pb2 as pb
+from mmsnap.store import region_name
 
-ON_LOSS: Final = {
+_RULES: Final[Mapping[int, OnLoss]] = {
     pb.ON_LOSS_UNSPECIFIED: OnLoss.ROLLBACK,
     pb.ON_LOSS_ROLLBACK: OnLoss.ROLLBACK,
     pb.ON_LOSS_WAIT: OnLoss.WAIT,
@@ -31,7 +31,7 @@ _ON_LOSS: Final = {
     OnLoss.WAIT: pb.ON_LOSS_WAIT,
     OnLoss.FRESH: pb.ON_LOSS_FRESH,
 }
-ENGINES: Final[Mapping[int, EngineKind]] = {
+_KINDS: Final[Mapping[int, EngineKind]] = {
     pb.ENGINE_UNSPECIFIED: EngineKind.MEMORY,
     pb.ENGINE_MEMORY: EngineKind.MEMORY,
     pb.ENGINE_PROCESS: EngineKind.PROCESS,
@@ -158,3 +158,17 @@ def event_of(reply: pb.WatchResponse, node: str) -> Event:
 def engine_number(engine: EngineKind) -> pb.Engine:
     """As the wire has it."""
     return _ENGINES[engine]
+
+
+def engine_of(number: int) -> EngineKind:
+    """From the wire; ValueError."""
+    if number not in _KINDS:
+        raise ValueError(f"{number} is no engine")
+    return _KINDS[number]
+
+
+def on_loss_of(number: int) -> OnLoss:
+    """From the wire; ValueError."""
+    if number not in _RULES:
+        raise ValueError(f"{number} says nothing of what is done when a member is lost")
+    return _RULES[number]

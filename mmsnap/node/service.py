@@ -21,8 +21,7 @@ from mmsnap.node.cluster import Cluster
 from mmsnap.node.desk import CheckpointOrder
 from mmsnap.node.groups import Groups
 from mmsnap.node.methods import Context, names_of, streaming, unary
-from mmsnap.node.regions import region_name
-from mmsnap.node.replies import ENGINES, ON_LOSS, checkpoint_reply, event_reply, member_reply
+from mmsnap.node.replies import checkpoint_reply, engine_of, event_reply, member_reply, on_loss_of
 from mmsnap.node.roles import Roles, require
 from mmsnap.node.survey import events_everywhere, usage_everywhere
 from mmsnap.node.upkeep import (
@@ -35,6 +34,7 @@ from mmsnap.node.upkeep import (
 from mmsnap.retention import Retention
 from mmsnap.rpc.v1 import mmsnap_pb2 as pb
 from mmsnap.rpc.v1 import mmsnap_pb2_grpc
+from mmsnap.store import region_name
 
 log = logging.getLogger(__name__)
 
@@ -64,10 +64,10 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
             member=bounds.check_label("member", request.member),
             pid=request.pid,
             size_bytes=bounds.check_size_bytes(request.size_bytes),
-            on_loss=ON_LOSS[request.on_loss],
+            on_loss=on_loss_of(request.on_loss),
             resuming=request.resuming,
             followed_restore_epoch=request.followed_restore_epoch,
-            engine=ENGINES[request.engine],
+            engine=engine_of(request.engine),
             incarnation=request.incarnation,
         )
         admission = await asyncio.shield(self._groups.run(self._groups.attach(group, application)))
@@ -135,7 +135,11 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
         while (step := await steps.get()) is not None:
             yield pb.CheckpointResponse(progress=step)
         committed: GroupCheckpoint = work.result()
-        reached = await self._wait(committed, waited_for, request.timeout_ns)
+        try:
+            reached = await self._wait(committed, waited_for, request.timeout_ns)
+        except NoMajorityError:
+            # It is committed, whatever can be looked up of it now.
+            reached = checkpoint_reply(committed, committed.epoch)
         yield pb.CheckpointResponse(checkpoint=reached)
 
     @unary

@@ -18,11 +18,11 @@ from mmsnap.node.desk import Desk
 from mmsnap.node.events import Event
 from mmsnap.node.groups import Groups
 from mmsnap.node.mesh import Mesh
-from mmsnap.node.regions import region_name
 from mmsnap.node.replies import event_of
 from mmsnap.node.weights import pool_usage
 from mmsnap.rpc.failures import error_of
 from mmsnap.rpc.v1 import mmsnap_pb2 as pb
+from mmsnap.store import region_name
 
 _ANSWER_SECONDS: Final = 5.0
 # How long until a node that ended is tried again, and until new ones are looked for.

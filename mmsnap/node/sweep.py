@@ -23,10 +23,9 @@ from mmsnap.memory import CheckpointRecord
 from mmsnap.node import regions
 from mmsnap.node.groups import Groups
 from mmsnap.node.live_group import LiveGroup
-from mmsnap.node.regions import region_name
 from mmsnap.process.manifest import FOLDER, member_folder
 from mmsnap.process.parts import delete_part, epochs_of_parts
-from mmsnap.store import epochs_here
+from mmsnap.store import epochs_here, region_name
 
 log = logging.getLogger(__name__)
 

@@ -29,8 +29,7 @@ from mmsnap.node.desk import Restored
 from mmsnap.node.live_group import LiveGroup
 from mmsnap.node.losses import is_owed
 from mmsnap.node.mirror import Mirror
-from mmsnap.node.regions import region_name
-from mmsnap.store import epochs_here
+from mmsnap.store import epochs_here, region_name
 
 log = logging.getLogger(__name__)
 

@@ -22,6 +22,8 @@ from mmsnap.process.connections import Connection, image_connection
 from mmsnap.process.manifest import Part, member_folder
 
 _FOLDER: Final = "elsewhere"
+# Of thousands of connections; more is nonsense, and is cut short.
+_DECODED_MAX_BYTES: Final = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +96,9 @@ def encode(whereabouts: Whereabouts) -> bytes:
 def decode(data: bytes) -> Whereabouts:
     """What `encode` made; CorruptionError."""
     try:
-        return _whereabouts(json.loads(zlib.decompress(data)))
-    except (zlib.error, ValueError, TypeError) as error:
+        opened = zlib.decompressobj()
+        return _whereabouts(json.loads(opened.decompress(data, _DECODED_MAX_BYTES)))
+    except (zlib.error, ValueError, TypeError, KeyError) as error:
         raise CorruptionError(f"a node told nonsense of where a program is: {error}") from error
 
 

@@ -5,9 +5,18 @@ carries and unpacks; what both sides have already is left out. Who is to have wh
 at all, is decided above: by the catalog and the node service.
 """
 
-from mmsnap.store.packing import pack
-from mmsnap.store.part_name import PartName
+from mmsnap.store.leftovers import forget_interrupted
+from mmsnap.store.packing import Pieces, pack
+from mmsnap.store.part_name import PartName, region_name
 from mmsnap.store.presence import epochs_here
 from mmsnap.store.unpacking import Unpacking
 
-__all__ = ["PartName", "Unpacking", "epochs_here", "pack"]
+__all__ = [
+    "PartName",
+    "Pieces",
+    "Unpacking",
+    "epochs_here",
+    "forget_interrupted",
+    "pack",
+    "region_name",
+]

@@ -9,6 +9,11 @@ from mmsnap.catalog import EngineKind
 from mmsnap.process.manifest import Part, member_folder
 
 
+def region_name(group: str, member: str) -> str:
+    """The region of a member in a service's pool."""
+    return f"{group}.{member}"
+
+
 @dataclass(frozen=True, slots=True)
 class PartName:
     """One member's part of one checkpoint."""
@@ -24,7 +29,7 @@ class PartName:
     @property
     def region(self) -> str:
         """The region of a member with memory of ours."""
-        return f"{self.group}.{self.member}"
+        return region_name(self.group, self.member)
 
     def program(self, pool: Path, folder_name: str = "") -> Part:
         """The part of an unmodified program."""

@@ -8,6 +8,7 @@ from mmsnap.catalog import EngineKind
 from mmsnap.errors import CorruptionError, NotFoundError
 from mmsnap.memory import Region
 from mmsnap.process.manifest import Part, member_folder
+from mmsnap.store.part_name import region_name
 
 
 def epochs_here(pool: Path, group: str, member: str, engine: EngineKind) -> list[int]:
@@ -15,7 +16,7 @@ def epochs_here(pool: Path, group: str, member: str, engine: EngineKind) -> list
     if engine is EngineKind.PROCESS:
         return _epochs_of_program(member_folder(pool, group, member))
     try:
-        region = Region.open(pool, f"{group}.{member}", mode="r")
+        region = Region.open(pool, region_name(group, member), mode="r")
     except (NotFoundError, CorruptionError):
         return []
     try:

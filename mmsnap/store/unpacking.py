@@ -25,7 +25,7 @@ from mmsnap.rpc.v1 import peer_pb2 as pb
 from mmsnap.store.packing import PAGE_BYTES
 from mmsnap.store.part_name import PartName
 
-_ARRIVING: Final = "arriving"
+ARRIVING: Final = "arriving"
 
 
 class Unpacking:
@@ -197,7 +197,7 @@ class _Program:
             self._arriving = None
 
     def _begin(self, epoch: int) -> None:
-        self._arriving = self._part.at(epoch).program(self._pool, f"{epoch}.{_ARRIVING}")
+        self._arriving = self._part.at(epoch).program(self._pool, f"{epoch}.{ARRIVING}")
         self._arriving.remove()
         self._arriving.folder.mkdir(parents=True, mode=0o700)
         self._count = self._crc = 0

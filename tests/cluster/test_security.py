@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,10 +13,13 @@ import grpc
 import pytest
 import trustme
 
+from mmsnap.group.messages import Begin, Failed, Quiesce
 from mmsnap.node.enlistment import PROTOCOL_VERSION
+from mmsnap.node.packets import decode, encode
 from mmsnap.rpc.v1 import mmsnap_pb2, mmsnap_pb2_grpc, peer_pb2, peer_pb2_grpc
 from tests.cluster.site import MMSNAP, Cluster, Node, bank, cluster, issue
 
+FENCED = 12  # MM_E_FENCED of native/include/mmsnap.h, positive
 Ask = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -177,6 +181,83 @@ def test_an_oversized_packet_ends_the_call_and_nothing_else(
         assert replies[0].WhichOneof("what") == "seats"
         assert node.mmsnap("checkpoint", "create", "bank", "--name", "after").returncode == 0
         assert members.all_run()
+
+
+def test_orders_that_are_replayed_are_shut_out(as_node: grpc.Channel, pair: Cluster) -> None:
+    """A node that has heard an operation says all of it once more."""
+    node = pair.nodes[0]
+    with bank(pair.nodes, 2) as members:
+        for name in ("r1", "r2"):
+            assert node.mmsnap("checkpoint", "create", "bank", "--name", name).returncode == 0
+        heard: list[peer_pb2.EnlistReply] = []
+        seated = threading.Event()
+
+        def replay() -> Iterator[peer_pb2.EnlistRequest]:
+            yield opening()
+            assert seated.wait(20)
+            token = heard[0].seats.seats[0].token
+            for order in (Begin(2, "r2", False, 10**9, 0), Quiesce(2, 10**9, 10**9)):
+                packet = peer_pb2.MemberPacket(token=token, data=encode(order, token))
+                packets = peer_pb2.MemberPackets(packets=[packet])
+                yield peer_pb2.EnlistRequest(packets=packets)
+            assert answered.wait(20)
+            yield peer_pb2.EnlistRequest(done=peer_pb2.EnlistDone())
+
+        answered = threading.Event()
+        refused = 0
+        for reply in peer_pb2_grpc.PeerStub(as_node).Enlist(replay(), timeout=60):
+            heard.append(reply)
+            seated.set()
+            for packet in reply.packets.packets:
+                _, report = decode(packet.data)
+                assert isinstance(report, Failed)
+                assert report.status == FENCED
+                refused += 1
+                if refused == 2:
+                    answered.set()
+        assert refused == 2
+        assert members.all_run()
+        assert node.mmsnap("checkpoint", "create", "bank", "--name", "r3").returncode == 0
+
+
+PART = peer_pb2.PartName(group="bank", member="m0", engine=1, epoch=10**6)
+
+
+def test_nobody_but_a_node_gets_parts_of_checkpoints(
+    node: Node, pair: Cluster, tmp_path: Path
+) -> None:
+    issue(tmp_path / "boss", pair.authority, "boss")
+    node.roles.write_text('[roles]\nboss = "admin"\n')
+    with channel_of(tmp_path / "boss", node) as channel:
+        peer = peer_pb2_grpc.PeerStub(channel)
+        for call in (
+            lambda: next(peer.Fetch(peer_pb2.FetchRequest(part=PART), timeout=9)),
+            lambda: peer.Keep(peer_pb2.KeepRequest(part=PART, source="n2"), timeout=9),
+            lambda: peer.Verify(peer_pb2.VerifyRequest(part=PART), timeout=9),
+            lambda: peer.Release(peer_pb2.ReleaseRequest(group="bank", member="m0"), timeout=9),
+            lambda: next(peer.Locate(peer_pb2.LocateRequest(group="bank"), timeout=9)),
+            lambda: peer.Acquaint(iter([peer_pb2.AcquaintRequest(group="bank")]), timeout=9),
+        ):
+            with pytest.raises(grpc.RpcError, match="boss is no node"):
+                call()
+
+
+def test_nonsense_about_parts_is_told_as_what_it_is(as_node: grpc.Channel, node: Node) -> None:
+    peer = peer_pb2_grpc.PeerStub(as_node)
+
+    def told(part: peer_pb2.PartName) -> str:
+        with pytest.raises(grpc.RpcError) as error:
+            next(peer.Fetch(peer_pb2.FetchRequest(part=part), timeout=20))
+        return str(error.value.code().name)
+
+    assert told(PART) == "NOT_FOUND"
+    assert told(peer_pb2.PartName(group="..", member="m0", engine=1)) == "INVALID_ARGUMENT"
+    assert told(peer_pb2.PartName(group="bank", member="m0", engine=77)) == "INVALID_ARGUMENT"
+    located = peer_pb2.AcquaintRequest(located=peer_pb2.Located(whereabouts=b"no"))
+    with pytest.raises(grpc.RpcError) as error:
+        peer.Acquaint(iter([peer_pb2.AcquaintRequest(group="bank"), located]), timeout=20)
+    assert error.value.code().name == "DATA_LOSS"
+    assert node.mmsnap("ps").returncode == 0
 
 
 def test_renewed_certificates_are_taken_without_a_restart(
