@@ -293,3 +293,18 @@ def test_clones_and_archives_are_made_by_a_node_without_members(
         for process in running:
             process.terminate()
             process.wait(20)
+
+
+def test_a_node_that_was_only_silent_counts_again(nodes: Cluster) -> None:
+    first, _, third = nodes.nodes
+    third.stop()
+    try:
+        assert first.mmsnap("node", "down", "n3", "--force", "--yes").returncode == 0
+    finally:
+        third.go_on()
+
+    def is_down() -> bool:
+        told = json.loads(first.mmsnap("node", "list", "-o", "json").stdout)
+        return any(row["down"] for row in told)
+
+    await_true(lambda: not is_down(), "it says that it is there, though it has no members")
