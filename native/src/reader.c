@@ -4,7 +4,9 @@
 #include "lock.h"
 #include "region.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
+#include <unistd.h>
 
 static int find_version(mm_region *region, uint64_t wanted) {
     mm_history *history = &region->history;
@@ -17,11 +19,28 @@ static int find_version(mm_region *region, uint64_t wanted) {
     return MM_OK;
 }
 
+static int is_there(const mm_region *region, const char *name) {
+    return faccessat(region->folder_fd, name, F_OK, 0) == 0;
+}
+
+/* The owner makes the base after the journal, and nothing can be committed before it is there: a region
+ * without it and without a checkpoint has only begun to be. */
+static int check_made(const mm_region *region) {
+    if (is_there(region, "base") && is_there(region, "base.sums")) return MM_OK;
+    for (size_t i = 0; i < region->history.count; i++)
+        if (region->history.nodes[i].live)
+            return MM_OK; /* then it is damaged, and whoever opens it says so */
+    return mm_fail(MM_E_NOT_FOUND, "region %s is being made, and has no checkpoint yet", region->name);
+}
+
 int mm_region_open_reader(mm_region *region, const mm_open_options *options) {
     /* Waits for a base that is being rewritten: milliseconds. */
     int status = mm_lock_take(region->apply_fd, 0, 1);
     if (status != MM_OK) return status;
-    status = mm_journal_open(region->folder_fd, 0, region->medium, &region->journal, &region->history);
+    if (!is_there(region, "journal")) status = check_made(region);
+    if (status == MM_OK)
+        status = mm_journal_open(region->folder_fd, 0, region->medium, &region->journal, &region->history);
+    if (status == MM_OK) status = check_made(region);
     if (status == MM_OK)
         status = mm_base_open(region->folder_fd, 0, region->header.size_max_bytes, &region->base);
     if (status == MM_OK) status = mm_pin_take(region->folder_fd, &region->pin);

@@ -59,6 +59,24 @@ static void test_a_version_of_its_own_while_the_writer_goes_on(void) {
     shut_region(writer);
 }
 
+/* In the order in which an owner makes them, backwards. */
+static void test_a_region_that_is_being_made_has_no_checkpoint_yet(void) {
+    static const char *made_last[] = {"base.sums", "base", "journal.copy", "journal"};
+    mm_region *reader;
+    const char *pool = scratch_pool();
+    shut_region(open_region(pool, MM_MODE_MUST_CREATE, MM_EPOCH_HEAD));
+    for (size_t i = 0; i < COUNT_OF(made_last); i++) {
+        CHECK(unlink(scratch_file(pool, made_last[i])) == 0);
+        CHECK_STATUS(try_open(pool, MM_MODE_READ_ONLY, MM_EPOCH_HEAD, &reader), MM_E_NOT_FOUND);
+    }
+    pool = scratch_pool();
+    mm_region *writer = open_region(pool, MM_MODE_MUST_CREATE, MM_EPOCH_HEAD);
+    keep(writer, 1);
+    shut_region(writer);
+    CHECK(unlink(scratch_file(pool, "base")) == 0);
+    CHECK(try_open(pool, MM_MODE_READ_ONLY, MM_EPOCH_HEAD, &reader) != MM_E_NOT_FOUND);
+}
+
 static void test_what_a_reader_writes_is_its_own(void) {
     const char *pool = scratch_pool();
     mm_region *writer = open_region(pool, MM_MODE_MUST_CREATE, MM_EPOCH_HEAD);
@@ -238,6 +256,7 @@ static void test_a_readers_child_does_not_end_the_pin(void) {
 
 int main(void) {
     test_a_version_of_its_own_while_the_writer_goes_on();
+    test_a_region_that_is_being_made_has_no_checkpoint_yet();
     test_what_a_reader_writes_is_its_own();
     test_logs_behind_a_reader_gather_within_a_limit();
     test_durable_behind_a_reader_is_so_with_all_it_stands_on();
