@@ -32,7 +32,7 @@ hazelcast: $(STAMP)    ## checkpoint a running Hazelcast cluster, kill it, bring
 	$(BIN)/python tutorials/hazelcast/run.py --json build/hazelcast.json
 
 faults: $(STAMP)    ## write docs/FAULTS.md: a fault in every phase, to every role (as root, ten minutes)
-	$(BIN)/python -m tests.cluster.fault_table
+	$(BIN)/python -m tests.nodes.fault_table
 
 prove: $(STAMP)    ## the long searches: random kills and random orders by the thousand (minutes)
 	$(BIN)/python -m pytest tests/prove --timeout=3600

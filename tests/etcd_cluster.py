@@ -18,7 +18,7 @@ from pathlib import Path
 from shutil import rmtree, which
 from typing import Any
 
-from tests.cluster.hosts import THIS_ONE, Host
+from tests.nodes.hosts import THIS_ONE, Host
 from tests.debian import require_packages
 
 _START_SECONDS = 30.0

@@ -20,8 +20,8 @@ from measurement.node_member import GROUP, NodeMember
 from measurement.roundtrip import Asker, Echo
 from measurement.samples import Samples
 from measurement.unbarred import Unbarred
-from tests.cluster.hosts import hosts
-from tests.cluster.site import Node, cluster
+from tests.nodes.hosts import hosts
+from tests.nodes.site import Node, cluster
 
 MEMBERS: Final = 6
 NODES: Final = 3

@@ -21,7 +21,7 @@ from mmsnap.node.enlistment import PROTOCOL_VERSION
 from mmsnap.node.packets import encode
 from mmsnap.node.tls import TlsFiles
 from mmsnap.rpc.v1 import peer_pb2 as pb
-from tests.cluster.hosts import Host
+from tests.nodes.hosts import Host
 
 GROUP: Final = "echo"
 _WARMING: Final = 5

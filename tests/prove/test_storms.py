@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.site import Node
-from tests.cluster.storm import Storm, storm
+from tests.nodes.site import Node
+from tests.nodes.storm import Storm, storm
 from tests.prove.conftest import Report
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces are root's to make")

@@ -1,6 +1,6 @@
 """Writes docs/FAULTS.md: what comes of a fault in every phase, made to every role, in both ways.
 
-Usage: python -m tests.cluster.fault_table [FILE]
+Usage: python -m tests.nodes.fault_table [FILE]
 
 Takes about ten minutes. It ends with an error, and writes nothing, when anything is lost, torn or
 left standing.
@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.cluster.faults import PHASES, ROLES, WAYS, Outcome, theatre
+from tests.nodes.faults import PHASES, ROLES, WAYS, Outcome, theatre
 
 TARGET = Path(__file__).parents[2] / "docs" / "FAULTS.md"
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.site import Cluster, Node, await_true, bank, cluster
+from tests.nodes.site import Cluster, Node, await_true, bank, cluster
 
 
 @pytest.fixture(scope="module")

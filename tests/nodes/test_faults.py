@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.fault_table import require_honest
-from tests.cluster.faults import PHASES, ROLES, Theatre, theatre
+from tests.nodes.fault_table import require_honest
+from tests.nodes.faults import PHASES, ROLES, Theatre, theatre
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from mmsnap.rpc.v1 import mmsnap_pb2, peer_pb2_grpc
-from tests.cluster.site import MMSNAP, Cluster, Node, await_true, bank, cluster
-from tests.cluster.test_security import channel_of
+from tests.nodes.site import MMSNAP, Cluster, Node, await_true, bank, cluster
+from tests.nodes.test_security import channel_of
 
 
 @pytest.fixture(scope="module")

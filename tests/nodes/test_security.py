@@ -17,7 +17,7 @@ from mmsnap.group.messages import Begin, Failed, Quiesce
 from mmsnap.node.enlistment import PROTOCOL_VERSION
 from mmsnap.node.packets import decode, encode
 from mmsnap.rpc.v1 import mmsnap_pb2, mmsnap_pb2_grpc, peer_pb2, peer_pb2_grpc
-from tests.cluster.site import MMSNAP, Cluster, Node, bank, cluster, issue
+from tests.nodes.site import MMSNAP, Cluster, Node, bank, cluster, issue
 
 FENCED = 12  # MM_E_FENCED of native/include/mmsnap.h, positive
 Ask = Callable[..., subprocess.CompletedProcess[str]]

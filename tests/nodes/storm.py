@@ -19,8 +19,8 @@ from contextlib import contextmanager, suppress
 
 import mmsnap
 from mmsnap.errors import MmsnapError
-from tests.cluster.hosts import Host, hosts
-from tests.cluster.site import Bank, Cluster, await_true, bank, cluster
+from tests.nodes.hosts import Host, hosts
+from tests.nodes.site import Bank, Cluster, await_true, bank, cluster
 from tests.debian import require_packages
 
 MEMBERS = 6

@@ -18,8 +18,8 @@ import mmsnap
 from mmsnap.errors import AgentUnavailableError, MmsnapError
 from mmsnap.group.messages import Kind
 from mmsnap.rpc.addresses import members_path, socket_path
-from tests.cluster.site import Bank, Cluster, Node, await_true, bank, cluster
-from tests.cluster.tap import Tap
+from tests.nodes.site import Bank, Cluster, Node, await_true, bank, cluster
+from tests.nodes.tap import Tap
 
 MEMBERS = 4
 TAPPED = 1  # on the second node

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from mmsnap.process.installation import install
-from tests.cluster.hosts import Host, hosts
-from tests.cluster.site import MMSNAP, Node, cluster
+from tests.nodes.hosts import Host, hosts
+from tests.nodes.site import MMSNAP, Node, cluster
 from tests.process.network import network
 from tests.process.programs import FLOOD
 from tests.process.site import Shim, await_true, cgroup_of

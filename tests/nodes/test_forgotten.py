@@ -20,8 +20,8 @@ from mmsnap.errors import FencedError
 from mmsnap.memory import Region
 from mmsnap.process.manifest import member_folder
 from mmsnap.rpc.v1 import peer_pb2, peer_pb2_grpc
-from tests.cluster.site import Bank, Cluster, Node, await_true, bank, cluster
-from tests.cluster.test_security import channel_of
+from tests.nodes.site import Bank, Cluster, Node, await_true, bank, cluster
+from tests.nodes.test_security import channel_of
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.cluster.site import MMSNAP, Cluster, Node, await_true, cluster
+from tests.nodes.site import MMSNAP, Cluster, Node, await_true, cluster
 
 MEMBER = """
 import time, mmsnap

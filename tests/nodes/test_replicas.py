@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import mmsnap
-from tests.cluster.site import MMSNAP, Bank, Cluster, Node, await_true, bank, cluster
+from tests.nodes.site import MMSNAP, Bank, Cluster, Node, await_true, bank, cluster
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.hosts import hosts
-from tests.cluster.site import Cluster, bank, cluster
-from tests.cluster.test_cluster import create
+from tests.nodes.hosts import hosts
+from tests.nodes.site import Cluster, bank, cluster
+from tests.nodes.test_cluster import create
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces are root's to make")
 

@@ -21,7 +21,7 @@ import numpy as np
 import trustme
 
 import mmsnap
-from tests.cluster.hosts import THIS_ONE, Host
+from tests.nodes.hosts import THIS_ONE, Host
 from tests.etcd_cluster import EtcdCluster, etcd_cluster
 
 MMSNAP = Path(sys.executable).with_name("mmsnap")

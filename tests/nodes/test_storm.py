@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from tests.cluster.storm import storm
+from tests.nodes.storm import storm
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces are root's to make")
 
