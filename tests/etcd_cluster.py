@@ -18,8 +18,8 @@ from pathlib import Path
 from shutil import rmtree, which
 from typing import Any
 
-from tests.nodes.hosts import THIS_ONE, Host
 from tests.debian import require_packages
+from tests.nodes.hosts import THIS_ONE, Host
 
 _START_SECONDS = 30.0
 

@@ -21,8 +21,8 @@ import numpy as np
 import trustme
 
 import mmsnap
-from tests.nodes.hosts import THIS_ONE, Host
 from tests.etcd_cluster import EtcdCluster, etcd_cluster
+from tests.nodes.hosts import THIS_ONE, Host
 
 MMSNAP = Path(sys.executable).with_name("mmsnap")
 BANK = Path(__file__).with_name("bank_member.py")

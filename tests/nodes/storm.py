@@ -19,9 +19,9 @@ from contextlib import contextmanager, suppress
 
 import mmsnap
 from mmsnap.errors import MmsnapError
+from tests.debian import require_packages
 from tests.nodes.hosts import Host, hosts
 from tests.nodes.site import Bank, Cluster, await_true, bank, cluster
-from tests.debian import require_packages
 
 MEMBERS = 6
 _CALM_SECONDS = 60.0

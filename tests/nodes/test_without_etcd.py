@@ -18,10 +18,10 @@ import mmsnap
 from mmsnap.catalog import GroupRecord
 from mmsnap.group.messages import Kind
 from mmsnap.node.without_etcd import _newest_settled
+from tests.node.fake_member import FakeMember
 from tests.nodes.site import MMSNAP, Cluster, Node, await_true, cluster
 from tests.nodes.test_forgotten import catalog_of, ok
 from tests.nodes.test_replicas import attached, create
-from tests.node.fake_member import FakeMember
 
 # Says what it counted whenever it was restored.
 COUNTER = """
