@@ -26,6 +26,7 @@ from mmsnap.catalog import Catalog, SqliteCatalog
 from mmsnap.errors import InUseError, NotFoundError
 from mmsnap.group.messages import Failed, Hello
 from mmsnap.node import copies
+from mmsnap.node.callers import MachineCallers
 from mmsnap.node.cluster import Cluster
 from mmsnap.node.desk import Desk
 from mmsnap.node.events import Events
@@ -203,7 +204,8 @@ class Agent:
     async def _listen(self) -> grpc.aio.Server:
         server = grpc.aio.server(options=_OPTIONS)
         roles = Roles(None if self._cluster is None else self._cluster.roles)
-        service = AgentService(self._groups, roles, self._cluster)
+        callers = MachineCallers(roles, self.pool, self._switchboard.path)
+        service = AgentService(self._groups, callers, self._cluster)
         mmsnap_pb2_grpc.add_AgentServicer_to_server(service, server)  # type: ignore[no-untyped-call]
         alive = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(alive, server)

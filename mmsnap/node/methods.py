@@ -6,12 +6,11 @@ import functools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol, TypeVar
 
-import grpc
 from grpc_status import rpc_status
 
+from mmsnap.node.callers import Context
 from mmsnap.rpc import failures
 
-Context = grpc.aio.ServicerContext[Any, Any]
 _Request = TypeVar("_Request")
 _Reply = TypeVar("_Reply")
 _Servicer = TypeVar("_Servicer", bound="Guarded")
@@ -20,7 +19,7 @@ _Servicer = TypeVar("_Servicer", bound="Guarded")
 class Guarded(Protocol):
     """A service that says who may call what."""
 
-    def require(self, method: str, context: Context) -> None:
+    def require(self, method: str, request: Any, context: Context) -> None:
         """PermissionError when the caller may not."""
 
 
@@ -28,11 +27,6 @@ async def abort(context: Context, error: failures.Failure) -> None:
     """Ends a call with a rich status."""
     status = rpc_status.to_status(failures.status_of(error))
     await context.abort(status.code, status.details, status.trailing_metadata)
-
-
-def names_of(context: Context) -> list[bytes]:
-    """The common names of the caller's certificate; none through the Unix socket."""
-    return list(context.auth_context().get("x509_common_name", ()))
 
 
 def unary(
@@ -43,7 +37,7 @@ def unary(
     @functools.wraps(method)
     async def call(self: _Servicer, request: _Request, context: Context) -> _Reply:
         try:
-            self.require(method.__name__, context)
+            self.require(method.__name__, request, context)
             return await method(self, request)
         except failures.FAILURES as error:
             await abort(context, error)
@@ -60,7 +54,7 @@ def streaming(
     @functools.wraps(method)
     async def call(self: _Servicer, request: _Request, context: Context) -> AsyncIterator[_Reply]:
         try:
-            self.require(method.__name__, context)
+            self.require(method.__name__, request, context)
             async for reply in method(self, request):
                 yield reply
         except failures.FAILURES as error:

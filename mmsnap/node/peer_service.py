@@ -13,10 +13,11 @@ import grpc
 from mmsnap.errors import AbortedError, FormatVersionError, MmsnapError
 from mmsnap.node import bounds
 from mmsnap.node.acquaintance import locate_here
+from mmsnap.node.callers import names_of
 from mmsnap.node.enlistment import PROTOCOL_VERSION
 from mmsnap.node.groups import Groups
 from mmsnap.node.live_group import LiveGroup
-from mmsnap.node.methods import abort, names_of
+from mmsnap.node.methods import abort
 from mmsnap.node.moving import let_go
 from mmsnap.node.outbox import Outbox
 from mmsnap.node.packets import PacketError

@@ -10,19 +10,19 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from mmsnap.catalog import GroupCheckpoint, NoMajorityError
 from mmsnap.errors import UnsupportedError
 from mmsnap.node import bounds, copies
 from mmsnap.node.absence import declare_down, remove_node
 from mmsnap.node.admission import Application
+from mmsnap.node.callers import Callers, Context
 from mmsnap.node.cluster import Cluster
 from mmsnap.node.desk import CheckpointOrder
 from mmsnap.node.groups import Groups
-from mmsnap.node.methods import Context, names_of, streaming, unary
+from mmsnap.node.methods import streaming, unary
 from mmsnap.node.replies import checkpoint_reply, engine_of, event_reply, member_reply, on_loss_of
-from mmsnap.node.roles import Roles, require
 from mmsnap.node.survey import events_everywhere, usage_everywhere
 from mmsnap.node.upkeep import (
     delete_checkpoint,
@@ -44,16 +44,17 @@ _DURABILITY_SECONDS: Final = 60.0
 class AgentService(mmsnap_pb2_grpc.AgentServicer):
     """mmsnap.v1.Agent, see mmsnap.proto."""
 
-    def __init__(self, groups: Groups, roles: Roles, cluster: Cluster | None = None) -> None:
+    def __init__(self, groups: Groups, callers: Callers, cluster: Cluster | None = None) -> None:
+        """For the callers of one door; several may serve the same groups."""
         self._groups = groups
         self._cluster = cluster
-        self._roles = roles
+        self._callers = callers
         self._desk = groups.desk
         self._ledger = groups.desk.ledger
 
-    def require(self, method: str, context: Context) -> None:
+    def require(self, method: str, request: Any, context: Context) -> None:
         """PermissionError when the caller may not."""
-        require(method, context.peer(), names_of(context), self._roles)
+        self._callers.require(method, request, context)
 
     # ---- members ----
 
@@ -62,7 +63,7 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
         group = bounds.check_label("group", request.group)
         application = Application(
             member=bounds.check_label("member", request.member),
-            pid=request.pid,
+            pid=await self._callers.process_of(request.member, request.pid),
             size_bytes=bounds.check_size_bytes(request.size_bytes),
             on_loss=on_loss_of(request.on_loss),
             resuming=request.resuming,
@@ -72,10 +73,12 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
         )
         admission = await asyncio.shield(self._groups.run(self._groups.attach(group, application)))
         head = admission.head
+        region = region_name(group, application.member)
+        pool, socket = await self._callers.admit(region)
         return pb.AttachResponse(
-            pool=str(self._desk.pool),
-            region=region_name(group, application.member),
-            socket=str(self._desk.switchboard.path),
+            pool=pool,
+            region=region,
+            socket=socket,
             token=admission.seat.token,
             restore_epoch=admission.restore_epoch,
             committed_epochs=admission.committed_epochs,

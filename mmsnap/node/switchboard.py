@@ -13,7 +13,6 @@ import gc
 import logging
 import os
 import selectors
-import socket
 import threading
 import time
 from collections import deque
@@ -32,14 +31,16 @@ from mmsnap.group.messages import (
     Report,
 )
 from mmsnap.node.conductor import Conductor
+from mmsnap.node.doors import Door
 from mmsnap.node.lines import Line
 from mmsnap.node.packets import encode
-from mmsnap.node.peers import peer_of
 from mmsnap.node.relay import Relay
 
 log = logging.getLogger(__name__)
 
 LINES_MAX: Final = 4096
+# Through a door that others than this service's user can reach.
+DOOR_LINES_MAX: Final = 64
 # How long a connection may stay without saying Hello.
 HELLO_BUDGET_NS: Final = 10 * 10**9
 _IDLE_SECONDS: Final = 1.0
@@ -80,15 +81,10 @@ class Switchboard:
         self._running: set[Conductor] = set()
         self._posted: deque[Callable[[], None]] = deque()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        path.unlink(missing_ok=True)
-        self._listener.bind(os.fspath(path))
-        path.chmod(0o600)
-        self._listener.listen(128)
-        self._listener.setblocking(False)
         self._selector = selectors.DefaultSelector()
-        self._selector.register(self._listener, selectors.EVENT_READ)
         self._selector.register(self._wake, selectors.EVENT_READ)
+        self._doors: dict[Path, Door] = {}
+        self._enter(Door(path, 0o600, LINES_MAX, trusted_only=True))
         self._stopping = False
         self._quiet = False
         self._thread = threading.Thread(target=self._run, name="switchboard", daemon=True)
@@ -123,6 +119,19 @@ class Switchboard:
 
         self.post(end)
 
+    def open_door(self, path: Path) -> None:
+        """Let members in at another socket, whoever can reach it; its folder says who that is.
+
+        Raises:
+            OSError: there can be no socket of that path.
+        """
+        door = Door(path, 0o666, DOOR_LINES_MAX, trusted_only=False)
+        self.post(lambda: self._enter(door))
+
+    def close_door(self, path: Path) -> None:
+        """Let nobody in there any more; those who are in stay."""
+        self.post(lambda: self._leave(path))
+
     def stop(self) -> None:
         """End every line without a word; members run on and look for the service."""
 
@@ -133,10 +142,11 @@ class Switchboard:
         self._thread.join()
         for line in (*self._lines.values(), *self._strangers):
             line.close()
+        for path in tuple(self._doors):
+            self._leave(path)
+            path.unlink(missing_ok=True)
         self._selector.close()
-        self._listener.close()
         os.close(self._wake)
-        self.path.unlink(missing_ok=True)
 
     # ---- on the switchboard's thread ----
 
@@ -190,12 +200,13 @@ class Switchboard:
 
     def _turn(self) -> None:
         for key, _ in self._selector.select(self._patience()):
-            if key.fileobj is self._listener:
-                self._accept()
-            elif key.fileobj == self._wake:
-                os.eventfd_read(self._wake)
-            else:
-                self._hear(key.data)
+            match key.data:
+                case Door() as door:
+                    self._accept(door)
+                case Line() as line:
+                    self._hear(line)
+                case _:
+                    os.eventfd_read(self._wake)
         while self._posted:
             self._posted.popleft()()
         self._let_time_pass()
@@ -209,20 +220,23 @@ class Switchboard:
             return _IDLE_SECONDS
         return min(max(nearest - boottime_ns(), 0) / 1e9, _IDLE_SECONDS)
 
-    def _accept(self) -> None:
-        try:
-            connection, _ = self._listener.accept()
-        except OSError as error:
-            log.warning("a member's connection was not accepted: %s", error)
-            return
-        peer = peer_of(connection)
-        if not peer.trusted or len(self._lines) + len(self._strangers) >= LINES_MAX:
-            log.warning("refused a connection of process %d, user %d", peer.pid, peer.uid)
-            connection.close()
-            return
-        line = Line(connection, peer, boottime_ns(), self._ended)
-        self._strangers.add(line)
-        self._selector.register(line, selectors.EVENT_READ, line)
+    def _enter(self, door: Door) -> None:
+        self._leave(door.path)
+        self._doors[door.path] = door
+        self._selector.register(door, selectors.EVENT_READ, door)
+
+    def _leave(self, path: Path) -> None:
+        door = self._doors.pop(path, None)
+        if door is not None:
+            self._selector.unregister(door)
+            door.close()
+
+    def _accept(self, door: Door) -> None:
+        full = len(self._lines) + len(self._strangers) >= LINES_MAX
+        line = door.accept(boottime_ns(), self._ended, full=full)
+        if line is not None:
+            self._strangers.add(line)
+            self._selector.register(line, selectors.EVENT_READ, line)
 
     def _hear(self, line: Line) -> None:
         for report in line.receive():
