@@ -65,6 +65,13 @@ def agent(
             help="Shuts a node off, whose name is added; ending with 0 proves that it is down.",
         ),
     ] = None,
+    pods: Annotated[
+        bool,
+        typer.Option("--pods", help="Serve the pods of this node of Kubernetes, too."),
+    ] = False,
+    kubelet: Annotated[
+        Path, typer.Option(metavar="DIR", help="The kubelet's folder, for --pods.")
+    ] = Path("/var/lib/kubelet"),
     metrics: Annotated[
         str | None,
         typer.Option(
@@ -87,6 +94,9 @@ def agent(
     together by whichever is asked. They keep their catalog in etcd and speak over mutual TLS, each
     with a certificate for its name. Clients reach it over TLS too, and may do what --roles says.
 
+    With --pods it is the CSI driver mmsnap.memverge.com of its node as well: a pod with such a
+    volume finds a socket of its own there, through which it may only touch its own group.
+
     Metrics are plain HTTP, open to whoever reaches the port; they have no names in them.
 
     \b
@@ -104,7 +114,7 @@ def agent(
     if log_format is LogFormat.JSON:
         # What gRPC's own code writes to stderr is not JSON; it reads this when it is loaded.
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    from mmsnap.node.agent import run
+    from mmsnap.node.agent import Agent, run
     from mmsnap.node.logs import log_to_stderr
 
     cluster = _cluster(node, listen, advertise, etcd, tls, etcd_tls, roles)
@@ -116,7 +126,15 @@ def agent(
 
     metrics_at = None if metrics is None else _host_and_port(metrics)
     log_to_stderr(as_json=log_format is LogFormat.JSON, node=node or "")
-    asyncio.run(run(pool, address, cluster, metrics_at))
+    service = Agent(pool, address, cluster, metrics_at)
+    if not pods:
+        asyncio.run(run(service))
+        return
+    if node is None:
+        raise typer.BadParameter("the kubelet wants to know it", param_hint="--node")
+    from mmsnap.pods.serving import NodeOfPods, serve_pods
+
+    asyncio.run(serve_pods(service, NodeOfPods(node, kubelet)))
 
 
 def _host_and_port(text: str) -> tuple[str, int]:

@@ -10,7 +10,7 @@ from mmsnap.memory.checksum import crc32c
 from mmsnap.memory.membership import MemberEvent, Membership
 from mmsnap.memory.probe import Features, probe
 from mmsnap.memory.records import CheckpointRecord, RegionUsage
-from mmsnap.memory.region import Region, regions
+from mmsnap.memory.region import Region, make_pool, regions
 
 __all__ = [
     "CheckpointRecord",
@@ -21,6 +21,7 @@ __all__ = [
     "Region",
     "RegionUsage",
     "crc32c",
+    "make_pool",
     "probe",
     "regions",
 ]

@@ -47,6 +47,11 @@ def _decide(context: Any, epoch: int) -> int:
 ffi.def_extern("mm_decide_in_python", error=-1)(_decide)
 
 
+def make_pool(pool: str | os.PathLike[str]) -> None:
+    """Makes the folder a pool, if it is none."""
+    check(lib.mm_pool_make(os.fsencode(pool)), os.fspath(pool))
+
+
 def regions(pool: str | os.PathLike[str]) -> list[str]:
     """Names of the regions in a pool folder; NotFoundError when it is no pool."""
     folder = Path(pool)

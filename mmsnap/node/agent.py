@@ -25,8 +25,9 @@ from mmsnap import store
 from mmsnap.catalog import Catalog, SqliteCatalog
 from mmsnap.errors import InUseError, NotFoundError
 from mmsnap.group.messages import Failed, Hello
+from mmsnap.memory import make_pool
 from mmsnap.node import copies
-from mmsnap.node.callers import MachineCallers
+from mmsnap.node.callers import Callers, MachineCallers
 from mmsnap.node.cluster import Cluster
 from mmsnap.node.desk import Desk
 from mmsnap.node.events import Events
@@ -55,6 +56,8 @@ SERVICE_NAME: Final = mmsnap_pb2.DESCRIPTOR.services_by_name["Agent"].full_name
 # (5 ms by default, which would be most of a pause).
 _SWITCH_INTERVAL_SECONDS: Final = 0.0001
 _GRACE_SECONDS: Final = 2.0
+# At a time, through a door that is not the machine's own.
+_DOOR_CALLS_MAX: Final = 64
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", 1 << 20),
     ("grpc.max_concurrent_streams", 256),
@@ -81,6 +84,14 @@ class _Bridge:
 
     def broke(self, error: Exception) -> None:
         self.loop.call_soon_threadsafe(self.end, error)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDoor:
+    """Another socket of the service, see `Agent.open_door`."""
+
+    path: Path
+    server: grpc.aio.Server
 
 
 class Agent:
@@ -122,6 +133,7 @@ class Agent:
                 hint="make the folder first",
             )
         self._lock = PoolLock(self.pool)
+        make_pool(self.pool)
         copies.forget_interrupted(self.pool)
         store.forget_interrupted(self.pool)
         _make_room(self._socket)
@@ -170,6 +182,30 @@ class Agent:
         self._sweeper.start()
         log.info("serving the pool %s at %s", self.pool, self._socket)
 
+    @property
+    def groups(self) -> Groups:
+        """What is served."""
+        return self._groups
+
+    async def open_door(self, path: Path, callers: Callers) -> OpenDoor:
+        """Serve those who can reach another socket, too; what they may do, `callers` says.
+
+        Raises:
+            OSError: there can be no socket of that path.
+        """
+        self._switchboard.open_door(members_path(path))
+        server = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=_DOOR_CALLS_MAX)
+        service = AgentService(self._groups, callers, self._cluster)
+        mmsnap_pb2_grpc.add_AgentServicer_to_server(service, server)  # type: ignore[no-untyped-call]
+        _add_socket(server, path, 0o666)
+        await server.start()
+        return OpenDoor(path, server)
+
+    async def close_door(self, door: OpenDoor) -> None:
+        """Let nobody in there any more."""
+        self._switchboard.close_door(members_path(door.path))
+        await door.server.stop(_GRACE_SECONDS)
+
     def end(self, error: Exception | None = None) -> None:
         """Let `serve` return, or raise what the service can not go on with."""
         self._error = self._error or error
@@ -215,26 +251,15 @@ class Agent:
             peers = PeerService(self._groups, self._sweeper)
             peer_pb2_grpc.add_PeerServicer_to_server(peers, server)  # type: ignore[no-untyped-call]
             server.add_secure_port(self._cluster.listen, self._cluster.tls.server())
-        before = os.umask(0o177)
-        try:
-            server.add_insecure_port(f"unix:{self._socket}")
-        finally:
-            os.umask(before)
-        self._socket.chmod(0o600)
+        _add_socket(server, self._socket, 0o600)
         await server.start()
         for name in ("", SERVICE_NAME):
             await alive.set(name, health_pb2.HealthCheckResponse.SERVING)
         return server
 
 
-async def run(
-    pool: Path,
-    address: str | None = None,
-    cluster: Cluster | None = None,
-    metrics_at: tuple[str, int] | None = None,
-) -> None:
+async def run(agent: Agent) -> None:
     """Serve until SIGTERM or SIGINT; what `Agent.start` raises."""
-    agent = Agent(pool, address, cluster, metrics_at)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, agent.end)
@@ -242,6 +267,16 @@ async def run(
     await agent.serve()
     log.info("stopping")
     await agent.stop()
+
+
+def _add_socket(server: grpc.aio.Server, path: Path, mode: int) -> None:
+    path.unlink(missing_ok=True)
+    before = os.umask(0o177)  # nobody slips in before the mode is set
+    try:
+        server.add_insecure_port(f"unix:{path}")
+    finally:
+        os.umask(before)
+    path.chmod(mode)
 
 
 def _make_room(path: Path) -> None:

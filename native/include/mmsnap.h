@@ -78,6 +78,9 @@ MM_API unsigned mm_gate_depth(const mm_gate *); /* of the calling thread */
 
 /* ---- regions ------------------------------------------------------------ */
 
+/* Makes the folder a pool, if it is none; opening a region that is to be made does so by itself. */
+MM_API int mm_pool_make(const char *pool);
+
 typedef struct mm_region mm_region;
 
 typedef enum mm_mode {

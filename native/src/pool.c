@@ -75,6 +75,16 @@ static int open_folder(int parent_fd, const char *name, int create, const char *
                            : mm_fail_errno("opening %s", what);
 }
 
+int mm_pool_make(const char *pool) {
+    int status = make_folders(pool);
+    if (status != MM_OK) return status;
+    int pool_fd = open_folder(AT_FDCWD, pool, 0, pool);
+    if (pool_fd < 0) return pool_fd;
+    status = open_header(pool_fd, pool, 1);
+    close(pool_fd);
+    return status;
+}
+
 int mm_pool_region_folder(const char *pool, const char *name, int create, int *folder_fd) {
     int status = mm_pool_check_name(name);
     if (status == MM_OK && create) status = make_folders(pool);

@@ -31,6 +31,15 @@ static void test_modes(void) {
     shut_region(region);
 }
 
+static void test_a_pool_is_made_once(void) {
+    mm_region *region;
+    const char *pool = scratch_pool();
+    CHECK_OK(mm_pool_make(pool));
+    CHECK_OK(mm_pool_make(pool));
+    CHECK_STATUS(try_open(pool, MM_MODE_MUST_EXIST, MM_EPOCH_HEAD, &region), MM_E_NOT_FOUND);
+    shut_region(open_region(pool, MM_MODE_MUST_CREATE, MM_EPOCH_HEAD));
+}
+
 static void test_names(void) {
     static const char *const bad[] = {"", ".", "..", ".hidden", "a/b", "a b", "..\\x", "nul\n"};
     mm_region *region;
@@ -250,6 +259,7 @@ static void test_kernels_that_can_not_track(void) {
 
 int main(void) {
     test_modes();
+    test_a_pool_is_made_once();
     test_names();
     test_the_bound_grows_with_a_later_open();
     test_one_owner_in_a_process();

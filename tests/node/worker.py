@@ -100,7 +100,7 @@ def serve(pool: str, address: str, errors: str, fault: str) -> None:
     import asyncio
     from pathlib import Path
 
-    from mmsnap.node.agent import run
+    from mmsnap.node.agent import Agent, run
     from mmsnap.node.logs import log_to_stderr
     from tests.node.faults import FAULTS
 
@@ -108,4 +108,4 @@ def serve(pool: str, address: str, errors: str, fault: str) -> None:
 
     os.dup2(os.open(errors, os.O_WRONLY | os.O_APPEND), 2)
     log_to_stderr(as_json=False)
-    asyncio.run(run(Path(pool), address))
+    asyncio.run(run(Agent(Path(pool), address)))

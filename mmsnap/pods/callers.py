@@ -1,0 +1,64 @@
+"""Those who come through a pod's door: they may only touch their own group."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, Final
+
+from mmsnap.node.callers import Context
+from mmsnap.pods import volume
+from mmsnap.pods.pod import Pod
+from mmsnap.pods.processes import process_in_pod
+from mmsnap.rpc.addresses import members_path
+
+# What an application asks for itself. Whatever looks at, or moves, what is not its own is not here.
+_ALLOWED: Final[Collection[str]] = frozenset(
+    {
+        "Attach",
+        "Checkpoint",
+        "DeleteCheckpoint",
+        "ListCheckpoints",
+        "ListMembers",
+        "PinCheckpoint",
+        "Prune",
+        "Restore",
+        "ShowCheckpoint",
+        "VerifyCheckpoint",
+        "WaitCheckpoint",
+        "Watch",
+    }
+)
+
+
+class PodCallers:
+    """The processes of one pod."""
+
+    def __init__(self, pool: Path, pod: Pod) -> None:
+        self._pool = pool
+        self._pod = pod
+
+    def require(self, method: str, request: Any, context: Context) -> None:
+        """PermissionError for everything but the pod's own members and group."""
+        if method not in _ALLOWED:
+            raise PermissionError(f"a pod may not {method}")
+        if request.group != self._pod.group:
+            raise PermissionError(
+                f"pod {self._pod} is of group {self._pod.group}; it has no business with "
+                f"{request.group[:80] or 'all groups'}"
+            )
+        if method == "Attach" and request.member not in self._pod.members:
+            raise PermissionError(
+                f"pod {self._pod} may be {' or '.join(self._pod.members)}, "
+                f"not {request.member[:80]}"
+            )
+
+    async def process_of(self, member: str, pid: int) -> int:
+        return await asyncio.to_thread(process_in_pod, self._pod.uid, member, pid)
+
+    async def admit(self, region: str) -> tuple[str, str]:
+        await asyncio.to_thread(volume.require_shown, self._pool, self._pod, region)
+        await asyncio.to_thread(volume.open_region, self._pool, region)
+        members_socket = members_path(volume.MOUNT_PATH / volume.SOCKET)
+        return str(volume.pool_in_container()), str(members_socket)

@@ -1,0 +1,45 @@
+"""`mmsnap agent --pods`: the node service, with what a node of Kubernetes needs beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmsnap.node.agent import Agent
+from mmsnap.pods.driver import Driver
+from mmsnap.pods.residents import Residents
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeOfPods:
+    """Where a node of Kubernetes has what.
+
+    Attributes:
+        name: the node's.
+        kubelet: the kubelet's folder.
+    """
+
+    name: str
+    kubelet: Path
+
+
+async def serve_pods(agent: Agent, node: NodeOfPods) -> None:
+    """Serve until SIGTERM or SIGINT; what `Agent.start` raises."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, agent.end)
+    await agent.start()
+    residents = Residents(agent)
+    await residents.return_home()
+    driver = Driver(residents, node.name, node.kubelet)
+    await driver.start()
+    await agent.serve()
+    log.info("stopping")
+    await driver.stop()
+    await residents.close()
+    await agent.stop()
