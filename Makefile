@@ -9,7 +9,7 @@ NATIVE := $(shell find native/include native/src native/python -type f 2>/dev/nu
 NATIVE_STYLED := $(shell find native -name '*.[ch]' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup native demo test hazelcast bench bench-process bench-nodes faults prove lint
+.PHONY: help setup native init image demo test hazelcast bench bench-process bench-nodes faults prove lint
 
 help:    ## list the targets (this is the default)
 	@awk -F ' *## ' '/^[a-z-]+: .*## / {split($$1, t, ":"); printf "make %-13s %s\n", t[1], $$2}' Makefile
@@ -17,6 +17,13 @@ help:    ## list the targets (this is the default)
 setup: $(STAMP)    ## make .venv with everything in it and build the C core; again only when they changed
 
 native: $(STAMP)    ## the same under the name for those who changed C code: what changed is compiled
+
+init:    ## build the static first process of containers, build/init/init/mmsnap-init
+	@cmake -S native -B build/init -DMMSNAP_WERROR=ON --log-level=WARNING >/dev/null
+	cmake --build build/init --target mmsnap-init
+
+image: $(STAMP)    ## build the container image of this checkout, print the archive it is in (as root)
+	@$(BIN)/python -m tests.cluster.images
 
 demo: $(STAMP)    ## stream real flights through a group, kill it, restore it, compare to the last bit
 	$(BIN)/mmsnap demo
