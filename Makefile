@@ -18,9 +18,9 @@ setup: $(STAMP)    ## make .venv with everything in it and build the C core; aga
 
 native: $(STAMP)    ## the same under the name for those who changed C code: what changed is compiled
 
-init:    ## build the static first process of containers, build/init/init/mmsnap-init
+init:    ## build the static programs for containers, build/init/init/mmsnap-init and …/enter/mmsnap-enter
 	@cmake -S native -B build/init -DMMSNAP_WERROR=ON --log-level=WARNING >/dev/null
-	cmake --build build/init --target mmsnap-init
+	cmake --build build/init --target mmsnap-init --target mmsnap-enter
 
 image: $(STAMP)    ## build the container image of this checkout, print the archive it is in (as root)
 	@$(BIN)/python -m tests.cluster.images

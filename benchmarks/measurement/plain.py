@@ -14,10 +14,10 @@ import time
 from pathlib import Path
 
 from mmsnap.process.criu import Criu
+from mmsnap.process.first import Exited, Started
 from mmsnap.process.freezer import make_freezer
-from mmsnap.process.namespaces import enter_command
 from mmsnap.process.network_lock import NetworkLock
-from mmsnap.process.program import Exited, FirstProcess, Started
+from mmsnap.process.program import FirstProcess
 
 
 class PlainProgram:
@@ -63,10 +63,7 @@ class PlainProgram:
         self._freezer.remove()
 
     def _timed(self, verb: str, *options: str) -> int:
-        enter = ("sh", "-c", 'echo 0 > "$0" && exec "$@"', str(self._freezer.procs))
-        command = [
-            *(enter if verb == "restore" else ()),
-            *enter_command(self._first.pid),
+        criu = [
             *self._criu.criu.command,
             verb,
             f"--images-dir={self._images}",
@@ -74,6 +71,7 @@ class PlainProgram:
             "-v1",
             *options,
         ]
+        command = self._first.within(criu, self._freezer.procs if verb == "restore" else None)
         begun_ns = time.perf_counter_ns()
         done = subprocess.run(
             command,

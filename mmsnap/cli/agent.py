@@ -72,6 +72,9 @@ def agent(
     kubelet: Annotated[
         Path, typer.Option(metavar="DIR", help="The kubelet's folder, for --pods.")
     ] = Path("/var/lib/kubelet"),
+    programs: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where mmsnap-enter is, for --pods.")
+    ] = Path("/opt/mmsnap"),
     metrics: Annotated[
         str | None,
         typer.Option(
@@ -134,7 +137,7 @@ def agent(
         raise typer.BadParameter("the kubelet wants to know it", param_hint="--node")
     from mmsnap.pods.serving import NodeOfPods, serve_pods
 
-    asyncio.run(serve_pods(service, NodeOfPods(node, kubelet)))
+    asyncio.run(serve_pods(service, NodeOfPods(node, kubelet, programs)))
 
 
 def _host_and_port(text: str) -> tuple[str, int]:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import grpc
 
+from mmsnap.catalog import EngineKind
 from mmsnap.node.roles import Roles, require
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -22,7 +23,7 @@ class Callers(Protocol):
     def require(self, method: str, request: Any, context: Context) -> None:
         """PermissionError when the caller may not ask this."""
 
-    async def process_of(self, member: str, pid: int) -> int:
+    async def process_of(self, member: str, engine: EngineKind, pid: int) -> int:
         """The number here of what calls itself process `pid`; PermissionError: it is not theirs."""
 
     async def admit(self, region: str) -> tuple[str, str]:
@@ -39,7 +40,7 @@ class MachineCallers:
     def require(self, method: str, request: Any, context: Context) -> None:
         require(method, context.peer(), names_of(context), self._roles)
 
-    async def process_of(self, member: str, pid: int) -> int:
+    async def process_of(self, member: str, engine: EngineKind, pid: int) -> int:
         return pid
 
     async def admit(self, region: str) -> tuple[str, str]:

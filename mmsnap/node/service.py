@@ -61,14 +61,15 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
     @unary
     async def Attach(self, request: pb.AttachRequest) -> pb.AttachResponse:  # noqa: N802
         group = bounds.check_label("group", request.group)
+        engine = engine_of(request.engine)
         application = Application(
             member=bounds.check_label("member", request.member),
-            pid=await self._callers.process_of(request.member, request.pid),
+            pid=await self._callers.process_of(request.member, engine, request.pid),
             size_bytes=bounds.check_size_bytes(request.size_bytes),
             on_loss=on_loss_of(request.on_loss),
             resuming=request.resuming,
             followed_restore_epoch=request.followed_restore_epoch,
-            engine=engine_of(request.engine),
+            engine=engine,
             incarnation=request.incarnation,
         )
         admission = await asyncio.shield(self._groups.run(self._groups.attach(group, application)))

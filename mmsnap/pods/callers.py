@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from pathlib import Path
 from typing import Any, Final
 
+from mmsnap.catalog import EngineKind
 from mmsnap.node.callers import Context
-from mmsnap.pods import volume
 from mmsnap.pods.pod import Pod
 from mmsnap.pods.processes import process_in_pod
+from mmsnap.pods.shims import is_shim_of
+from mmsnap.pods.volume import MOUNT_PATH, SOCKET, Volumes, pool_in_container
 from mmsnap.rpc.addresses import members_path
 
 # What an application asks for itself. Whatever looks at, or moves, what is not its own is not here.
@@ -35,8 +36,8 @@ _ALLOWED: Final[Collection[str]] = frozenset(
 class PodCallers:
     """The processes of one pod."""
 
-    def __init__(self, pool: Path, pod: Pod) -> None:
-        self._pool = pool
+    def __init__(self, volumes: Volumes, pod: Pod) -> None:
+        self._volumes = volumes
         self._pod = pod
 
     def require(self, method: str, request: Any, context: Context) -> None:
@@ -54,11 +55,13 @@ class PodCallers:
                 f"not {request.member[:80]}"
             )
 
-    async def process_of(self, member: str, pid: int) -> int:
+    async def process_of(self, member: str, engine: EngineKind, pid: int) -> int:
+        # A program's member is its shim, which stands outside and counts as this service does.
+        if engine is EngineKind.PROCESS and is_shim_of(pid, self._pod.uid):
+            return pid
         return await asyncio.to_thread(process_in_pod, self._pod.uid, member, pid)
 
     async def admit(self, region: str) -> tuple[str, str]:
-        await asyncio.to_thread(volume.require_shown, self._pool, self._pod, region)
-        await asyncio.to_thread(volume.open_region, self._pool, region)
-        members_socket = members_path(volume.MOUNT_PATH / volume.SOCKET)
-        return str(volume.pool_in_container()), str(members_socket)
+        await asyncio.to_thread(self._volumes.require_shown, self._pod, region)
+        await asyncio.to_thread(self._volumes.open_region, region)
+        return str(pool_in_container()), str(members_path(MOUNT_PATH / SOCKET))

@@ -28,15 +28,20 @@ def process_in_pod(uid: str, member: str, pid: int) -> int:
     return found[0]
 
 
-def _processes_of(uid: str) -> Iterator[int]:
+def is_in_pod(pid: int, uid: str) -> bool:
+    """Whether a process of this machine is one of the pod's."""
     # The two ways in which kubelets write a pod into the path of its cgroup.
     marks = f"pod{uid}", f"pod{uid.replace('-', '_')}"
+    with suppress(OSError):
+        text = (_PROC / str(pid) / "cgroup").read_text()
+        return any(mark in text for mark in marks)
+    return False
+
+
+def _processes_of(uid: str) -> Iterator[int]:
     for entry in os.scandir(_PROC):
-        if entry.name.isdecimal():
-            with suppress(OSError):
-                text = (_PROC / entry.name / "cgroup").read_text()
-                if any(mark in text for mark in marks):
-                    yield int(entry.name)
+        if entry.name.isdecimal() and is_in_pod(int(entry.name), uid):
+            yield int(entry.name)
 
 
 def _number_inside(pid: int) -> int:

@@ -7,12 +7,18 @@ import logging
 import signal
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from mmsnap.node.agent import Agent
 from mmsnap.pods.driver import Driver
 from mmsnap.pods.residents import Residents
+from mmsnap.pods.tools import ENTER, put_out
+from mmsnap.pods.volume import Volumes
+from mmsnap.process.installation import installed_root
 
 log = logging.getLogger(__name__)
+
+_TOOLS: Final = "tools"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +28,12 @@ class NodeOfPods:
     Attributes:
         name: the node's.
         kubelet: the kubelet's folder.
+        programs: a folder with mmsnap-enter.
     """
 
     name: str
     kubelet: Path
+    programs: Path
 
 
 async def serve_pods(agent: Agent, node: NodeOfPods) -> None:
@@ -34,7 +42,10 @@ async def serve_pods(agent: Agent, node: NodeOfPods) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, agent.end)
     await agent.start()
-    residents = Residents(agent)
+    tools = await asyncio.to_thread(
+        put_out, installed_root(), node.programs / ENTER, agent.pool / _TOOLS
+    )
+    residents = Residents(agent, Volumes(agent.pool, tools))
     await residents.return_home()
     driver = Driver(residents, node.name, node.kubelet)
     await driver.start()

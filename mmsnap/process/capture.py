@@ -18,11 +18,11 @@ from mmsnap.errors import MmsnapError
 from mmsnap.process import addresses, connections, image_file, open_files, pages, trees
 from mmsnap.process.connections import LISTENING, Connection
 from mmsnap.process.criu import Criu, CriuError, Running
+from mmsnap.process.first import First
 from mmsnap.process.freezer import Freezer
 from mmsnap.process.holding import Hold
 from mmsnap.process.image_stream import ImageStream
 from mmsnap.process.manifest import Manifest, Part
-from mmsnap.process.namespaces import enter_command
 from mmsnap.process.reserve import Reserve
 from mmsnap.process.sockets import end_repair
 
@@ -38,13 +38,13 @@ class Subject:
     """The program that is captured.
 
     Attributes:
-        first_pid: of its namespaces' first process, as numbered here.
+        first: of its namespaces.
         root_pid: its own, inside its namespaces.
         outputs: inodes of the pipes of its standard output and error.
         captured: paths that belong to its checkpoints.
     """
 
-    first_pid: int
+    first: First
     root_pid: int
     outputs: tuple[int, int]
     command: tuple[str, ...]
@@ -85,7 +85,12 @@ class Capture:
         pids = self._freezer.pids()
         subject = self._subject
         self._stream.start()
-        dump = Running(self._dump_command(), self._part.images / _LOG, "the dump")
+        # CRIU may have other mounts than this process: it finds the cgroup by a descriptor.
+        cgroup = os.open(self._freezer.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        dump = Running(
+            self._dump_command(cgroup), self._part.images / _LOG, "the dump", pass_fds=(cgroup,)
+        )
+        os.close(cgroup)
         with self._helpers:
             # Whatever fails here, CRIU is waited for: nobody may thaw what it is dumping.
             try:
@@ -178,16 +183,15 @@ class Capture:
         self._part.seal(manifest)
         return manifest
 
-    def _dump_command(self) -> list[str]:
-        return [
-            *enter_command(self._subject.first_pid),
+    def _dump_command(self, cgroup: int) -> list[str]:
+        command = [
             *self._criu.criu.command,
             "dump",
             f"--tree={self._subject.root_pid}",
             f"--images-dir={self._stream.folder}",
             "--stream",
             f"--log-file={_LOG}",
-            f"--freeze-cgroup={self._freezer.path}",
+            f"--freeze-cgroup=/proc/self/fd/{cgroup}",
             f"--ghost-limit={_GHOST_LIMIT_BYTES}",
             "--leave-running",
             "--tcp-established",
@@ -199,6 +203,7 @@ class Capture:
             "--link-remap",
             "-v1",
         ]
+        return self._subject.first.within(command)
 
 
 def _chain_length(images: Path) -> int:

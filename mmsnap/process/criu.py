@@ -95,7 +95,7 @@ def find() -> Criu:
     if named:
         found = Criu(Tool(Path(named)), _system_nft())
     elif root.is_dir():
-        found = Criu(_within(root, "usr/sbin/criu"), _within(root, "usr/sbin/nft"))
+        found = find_in(root)
     elif system:
         found = Criu(Tool(Path(system)), _system_nft())
     else:
@@ -110,6 +110,11 @@ def find() -> Criu:
             hint="`mmsnap node prepare` fetches a newer one beside it",
         )
     return found
+
+
+def find_in(root: Path) -> Criu:
+    """The CRIU of a folder like the one that `install` fetches into."""
+    return Criu(_within(root, "usr/sbin/criu"), _within(root, "usr/sbin/nft"))
 
 
 class Running:

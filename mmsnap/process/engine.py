@@ -34,11 +34,11 @@ from mmsnap.process import (
 )
 from mmsnap.process.capture import Capture, Subject
 from mmsnap.process.criu import Criu
+from mmsnap.process.first import First
 from mmsnap.process.freezer import Freezer
 from mmsnap.process.holding import Hold
 from mmsnap.process.manifest import Part, member_folder, members_with_part
 from mmsnap.process.network_lock import NetworkLock
-from mmsnap.process.program import FirstProcess
 from mmsnap.process.reserve import Reserve
 from mmsnap.process.sockets import reset_at_end
 from mmsnap.process.whereabouts import (
@@ -79,7 +79,7 @@ class Engine:
         criu: Criu,
         freezer: Freezer,
         lock: NetworkLock,
-        first: FirstProcess,
+        first: First,
         outputs: tuple[int, int],
         output_inodes: tuple[int, int],
         captured: tuple[str, ...],
@@ -107,6 +107,11 @@ class Engine:
         """Starts the program; `Started` comes from the first process."""
         self._command = command
         self._first.start(command, environment, folder)
+
+    def adopt(self, root_pid: int, command: tuple[str, ...]) -> None:
+        """Takes on a program that runs already, or that others will start: 0."""
+        self.root_pid = root_pid
+        self._command = command
 
     def signal(self, number: int) -> None:
         """Passes a signal on to the program."""
@@ -180,7 +185,7 @@ class Engine:
         """Dumps the held program; it is still held afterwards, also when this fails."""
         part = Part(self._place.folder, epoch)
         subject = Subject(
-            first_pid=self._first.pid,
+            first=self._first,
             root_pid=self.root_pid,
             outputs=self._output_inodes,
             command=self._command,
@@ -249,6 +254,7 @@ class Engine:
         part = Part(self._place.folder, epoch)
         manifest = part.load()
         moves = self._moves(epoch)
+        self._first.replacing()
         self._end_current(set(moves.inner.values()))
         self.root_pid = manifest.root_pid
         self._command = manifest.command
@@ -261,6 +267,7 @@ class Engine:
             outputs=self._outputs,
             moves=moves,
         )
+        self._first.replaced(self.root_pid)
         self._parent = part
         return reset_count
 

@@ -129,6 +129,21 @@ def make_freezer(name: str) -> Freezer:
     )
 
 
+def make_freezer_in_container(pid: int, name: str) -> Freezer:
+    """The freezer of a program that lives in the container of this process.
+
+    With version 2 it stands inside the container's own cgroup, whose limits go on to count; with
+    version 1 the freezer's hierarchy has nothing else to say.
+    """
+    mounts = _mounts()
+    if 2 not in mounts:
+        return make_freezer(name)
+    lines = Path(f"/proc/{pid}/cgroup").read_text().splitlines()
+    (path,) = (line.removeprefix("0::") for line in lines if line.startswith("0::"))
+    inside = mounts[2] / path.removesuffix(f"/{_FOLDER}").lstrip("/")
+    return FreezerV2(inside / _FOLDER)
+
+
 def mounted_versions() -> list[int]:
     """The cgroup versions whose freezer is mounted here."""
     return sorted(_mounts())

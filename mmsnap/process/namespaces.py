@@ -42,15 +42,6 @@ def adopt_orphans() -> None:
     _check(_libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "adopting orphans")
 
 
-def enter_command(first_pid: int) -> list[str]:
-    """What runs a command where the program of this first process lives.
-
-    Not inside its IPC namespace: what CRIU does not share with a program it captures, and System V
-    memory is a part of the program.
-    """
-    return ["nsenter", f"--target={first_pid}", "--pid", "--mount", "--"]
-
-
 def _check(result: int, what: str) -> None:
     if result != 0:
         number = ctypes.get_errno()

@@ -16,11 +16,11 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from mmsnap.errors import MmsnapError
+from mmsnap.process.first import Exited, Started
 from mmsnap.process.freezer import Freezer
 from mmsnap.process.namespaces import adopt_orphans, leave_namespaces, own_mounts
 from mmsnap.process.network_lock import NetworkLock
@@ -30,21 +30,7 @@ _DONE: Final = b"done"
 _LAST_PID: Final = Path("/proc/sys/kernel/ns_last_pid")
 _NO_SUCH_PROGRAM: Final = 127
 _NOT_EXECUTABLE: Final = 126
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A program came to be: its number inside its namespaces."""
-
-    pid: int
-
-
-@dataclass(frozen=True, slots=True)
-class Exited:
-    """A process ended whose parent was the first process; `status` as of wait(2)."""
-
-    pid: int
-    status: int
+_JOIN: Final = 'echo 0 > "$0" && exec "$@"'
 
 
 class FirstProcess:
@@ -106,6 +92,19 @@ class FirstProcess:
         told = self._numbering.recv(_MESSAGE_MAX_BYTES)
         if told != _DONE:
             raise OSError(told.decode() or "the first process is gone")
+
+    def within(self, command: Sequence[str], freezer_procs: Path | None = None) -> list[str]:
+        """What runs a command in its namespaces, see `First.within`."""
+        entered = ["nsenter", f"--target={self.pid}", "--pid", "--mount", "--", *command]
+        if freezer_procs is None:
+            return entered
+        return ["sh", "-c", _JOIN, str(freezer_procs), *entered]
+
+    def replacing(self) -> None:
+        """Whose end is whose is the shim's to know here."""
+
+    def replaced(self, root_pid: int) -> None:
+        """The same."""
 
     def end(self) -> None:
         """Ends it and everything in its namespaces."""

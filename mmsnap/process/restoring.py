@@ -23,15 +23,13 @@ from mmsnap.process.connections import (
     image_words,
 )
 from mmsnap.process.criu import Criu, Running
+from mmsnap.process.first import First
 from mmsnap.process.freezer import Freezer
 from mmsnap.process.manifest import Manifest, Part
-from mmsnap.process.namespaces import enter_command
-from mmsnap.process.program import FirstProcess
 from mmsnap.process.whereabouts import Moves
 
 _LOG: Final = "restore.log"
 _PID_LIMIT: Final = 1 << 22  # PID_MAX_LIMIT of the kernel
-_ENTER = 'echo 0 > "$0" && exec "$@"'
 
 
 def restore(
@@ -40,7 +38,7 @@ def restore(
     manifest: Manifest,
     *,
     freezer: Freezer,
-    first: FirstProcess,
+    first: First,
     outputs: tuple[int, int],
     moves: Moves,
 ) -> int:
@@ -68,8 +66,6 @@ def restore(
         for fd, inode in zip(outputs, manifest.outputs, strict=True)
     ]
     command = [
-        *("sh", "-c", _ENTER, str(freezer.procs)),
-        *enter_command(first.pid),
         *criu.criu.command,
         "restore",
         f"--images-dir={work}",
@@ -84,7 +80,8 @@ def restore(
         "-v1",
         *dict.fromkeys(inherited),
     ]
-    Running(command, work / _LOG, "the restore", pass_fds=outputs).wait()
+    entered = first.within(command, freezer.procs)
+    Running(entered, work / _LOG, "the restore", pass_fds=outputs).wait()
     shutil.rmtree(work, ignore_errors=True)
     return outer_count
 
@@ -98,7 +95,7 @@ def let_go(freezer: Freezer) -> None:
             continue
 
 
-def _leave_room_for_criu(images: Path, first: FirstProcess) -> None:
+def _leave_room_for_criu(images: Path, first: First) -> None:
     """CRIU runs in the program's namespaces, and must not take a process id that it restores."""
     highest = highest_pid(images)
     try:

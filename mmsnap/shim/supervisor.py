@@ -22,10 +22,11 @@ from mmsnap.group.messages import Bye, Hello, Report, Welcome
 from mmsnap.node.packets import SIZE_BYTES, encode_report
 from mmsnap.process.criu import find
 from mmsnap.process.engine import Engine, Place, require_root
+from mmsnap.process.first import Exited, First, Started
 from mmsnap.process.freezer import make_freezer
 from mmsnap.process.network_lock import NetworkLock
 from mmsnap.process.parts import tidy
-from mmsnap.process.program import Exited, FirstProcess, Started
+from mmsnap.process.program import FirstProcess
 from mmsnap.process.trees import require_trees
 from mmsnap.profiles import Profile
 from mmsnap.shim import packets
@@ -96,7 +97,7 @@ def supervise(order: Order) -> int:
     # In the cut a thread copies memory beside those that read /proc: it must not wait for them.
     sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
     outputs.start()
-    shim = _Shim(order, first, engine, client, admission)
+    shim = Shim(order, first, engine, client, admission)
     try:
         return shim.run()
     finally:
@@ -105,13 +106,13 @@ def supervise(order: Order) -> int:
         client.close()
 
 
-class _Shim:
-    """The loop. Of one thread; what takes long is given to `Work`."""
+class Shim:
+    """The loop of a member that is a program. Of one thread; what takes long is given to `Work`."""
 
     def __init__(
         self,
         order: Order,
-        first: FirstProcess,
+        first: First,
         engine: Engine,
         client: Client,
         admission: Admission,

@@ -10,6 +10,7 @@
 #include "program.h"
 #include "session.h"
 #include "signals.h"
+#include "supervised.h"
 #include "watch.h"
 
 #include <stdio.h>
@@ -28,11 +29,25 @@ static const char usage[] =
     "  --version            show the version\n"
     "  --help               show this\n"
     "\n"
-    "With MMSNAP_ENGINE=process and MMSNAP_ADDRESS=unix:///run/mmsnap/agent.sock, the standard output and\n"
-    "error of COMMAND are pipes that are passed on, so that it can be restored.\n"
+    "With MMSNAP_ENGINE=process and MMSNAP_ADDRESS=unix:///run/mmsnap/agent.sock, COMMAND is started when\n"
+    "the node's agent says so, and can be held, dumped and restored by it: its standard output and error\n"
+    "are pipes that are passed on, and it has no standard input.\n"
     "\n"
     "Exit codes: the command's; 128 and the signal that ended it; 127 not found; 126 not executable;\n"
     "125 mmsnap-init itself failed.\n";
+
+static int run_supervised(char *const words[], const mi_signals *before, const mi_session *session,
+                          mi_outputs *outputs) {
+    mi_program_let_go(outputs, STDERR_FILENO + 1);
+    int failed = mi_outputs_start(outputs);
+    if (failed < 0) {
+        mi_complain("threads for the program's output", -failed);
+        return MI_EXIT_FAILED;
+    }
+    int exit_code = mi_supervised_run(words, before, session, outputs);
+    mi_outputs_finish(outputs);
+    return exit_code;
+}
 
 static int run(char *const words[]) {
     mi_signals before;
@@ -45,6 +60,7 @@ static int run(char *const words[]) {
         return MI_EXIT_FAILED;
     }
     mi_session session = mi_session_leave();
+    if (outputs.owned) return run_supervised(words, &before, &session, &outputs);
     pid_t program = mi_program_start(words, &before, &session, &outputs);
     if (program < 0) {
         mi_complain(words[0], -program);
@@ -55,7 +71,7 @@ static int run(char *const words[]) {
         mi_complain("threads for the program's output", -failed);
         return MI_EXIT_FAILED;
     }
-    mi_program_let_go(&outputs);
+    mi_program_let_go(&outputs, 0);
     int exit_code = mi_watch(program, &session);
     mi_outputs_finish(&outputs);
     return exit_code;

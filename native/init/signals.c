@@ -1,5 +1,7 @@
 #include "signals.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,6 +28,14 @@ void mi_signals_give_back(const mi_signals *before) {
 }
 
 bool mi_signals_next(siginfo_t *out) { return wait_for(~UINT64_C(0), out, NULL) > 0; }
+
+int mi_signals_descriptor(void) {
+    uint64_t all = ~UINT64_C(0);
+    long fd = syscall(SYS_signalfd4, -1, &all, sizeof all, O_CLOEXEC);
+    return fd < 0 ? -errno : (int)fd;
+}
+
+bool mi_signals_take(siginfo_t *out) { return wait_for(~UINT64_C(0), out, &(struct timespec){0, 0}) > 0; }
 
 void mi_signals_drop(int number) {
     siginfo_t dropped;

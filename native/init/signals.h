@@ -22,6 +22,12 @@ void mi_signals_give_back(const mi_signals *before);
 /* The next signal; false when the wait was interrupted. */
 bool mi_signals_next(siginfo_t *out);
 
+/* Readable while a signal waits; a negative errno if there is none to be had. */
+int mi_signals_descriptor(void);
+
+/* The next signal that waits; false when none does. */
+bool mi_signals_take(siginfo_t *out);
+
 /* Lets go of a signal that is waiting. */
 void mi_signals_drop(int number);
 

@@ -1,11 +1,10 @@
 #include "watch.h"
 
+#include "program.h"
 #include "signals.h"
 
 #include <stdbool.h>
 #include <sys/wait.h>
-
-#define EXIT_BY_SIGNAL 128
 
 /* All who ended, the orphans that were left to us too; true when the program did. */
 static bool bury(pid_t program, const mi_session *session, int *exit_code) {
@@ -17,7 +16,7 @@ static bool bury(pid_t program, const mi_session *session, int *exit_code) {
             mi_session_follow_stop(session, WSTOPSIG(status));
             continue;
         }
-        *exit_code = WIFSIGNALED(status) ? EXIT_BY_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status);
+        *exit_code = mi_program_exit_code(status);
         return true;
     }
     return false;

@@ -25,6 +25,7 @@ from mmsnap.pods.driver import DRIVER
 from mmsnap.process.freezer import Freezer, make_freezer
 from mmsnap.rpc.v1 import mmsnap_pb2_grpc
 from mmsnap_sdk.client import Client
+from tests.pods.programs import BUILD
 
 _SERVICE: Final = """
 import asyncio, sys
@@ -32,9 +33,10 @@ from pathlib import Path
 from mmsnap.node.agent import Agent
 from mmsnap.node.logs import log_to_stderr
 from mmsnap.pods.serving import NodeOfPods, serve_pods
-pool, address, kubelet = sys.argv[1:]
+pool, address, kubelet, programs = sys.argv[1:]
 log_to_stderr(as_json=False)
-asyncio.run(serve_pods(Agent(Path(pool), address), NodeOfPods("n1", Path(kubelet))))
+node = NodeOfPods("n1", Path(kubelet), Path(programs))
+asyncio.run(serve_pods(Agent(Path(pool), address), node))
 """
 # As its container sees it: its volume at /run/mmsnap, process ids of its own, a user of its own.
 _CONTAINER: Final = """
@@ -46,6 +48,17 @@ mount --make-rprivate / && mount --rbind {target} /run/mmsnap && mount -t proc p
 exec setpriv --reuid {user} --regid {user} --clear-groups --no-new-privs --bounding-set -all \
     {python} {program}'
 """
+# A program that knows nothing: mmsnap-init is number 1, and the network is its own.
+_PROGRAM: Final = """
+set -e
+echo 0 > {procs}
+exec unshare --mount --pid --net --ipc --fork --kill-child setsid sh -c '
+mount --make-rprivate / && mount --rbind {target} /run/mmsnap && mount -t proc proc /proc
+ip link set lo up
+exec {init} -- "$@"' container
+"""
+INIT: Final = BUILD / "init" / "mmsnap-init"
+ENTER: Final = BUILD / "enter" / "mmsnap-enter"
 _APPLICATION: Final = Path(__file__).with_name("application.py")
 _PATIENCE_SECONDS: Final = 20.0
 
@@ -110,7 +123,10 @@ class Kubelet:
     def start(self) -> None:
         with self.errors.open("a") as errors:
             self.service = subprocess.Popen(
-                [sys.executable, "-c", _SERVICE, self.pool, self.address, self.folder / "kubelet"],
+                [
+                    *(sys.executable, "-c", _SERVICE),
+                    *(self.pool, self.address, self.folder / "kubelet", ENTER.parent),
+                ],
                 stderr=errors,
             )
         self.until(lambda: self._registration.exists(), "the driver registers")
@@ -174,6 +190,34 @@ class Kubelet:
         self._containers.append(made)
         return made
 
+    def run_program(self, pod: PodOfKubelet, *command: str) -> subprocess.Popen[str]:
+        """Starts a program in it that is a member as a whole."""
+        freezer = make_freezer(f"test-pod{pod.uid}")
+        self._freezers.append(freezer)
+        script = _PROGRAM.format(procs=freezer.procs, target=self.target(pod), init=INIT)
+        environment = {
+            "PATH": os.environ["PATH"],
+            "MMSNAP_ADDRESS": "unix:///run/mmsnap/agent.sock",
+            "MMSNAP_MEMBER": pod.name,
+            "MMSNAP_ENGINE": "process",
+        }
+        process = subprocess.Popen(
+            ["sh", "-c", script.rstrip() + ' "$@"', "sh", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=(self.folder / "container-errors").open("a"),
+            text=True,
+            env=environment,
+            start_new_session=True,
+        )
+        self._containers.append(Container(process))
+        return process
+
+    def end(self, program: subprocess.Popen[str]) -> None:
+        """As a runtime ends a container: without a word."""
+        os.killpg(program.pid, signal.SIGKILL)
+        program.wait()
+
     def agent_of(self, pod: PodOfKubelet) -> mmsnap_pb2_grpc.AgentStub:
         """The service, through the pod's door."""
         channel = grpc.insecure_channel(f"unix:{self.pool / 'pods' / pod.uid / 'agent.sock'}")
@@ -186,11 +230,11 @@ class Kubelet:
         files = (path for path in (self.pool / "regions").rglob("*") if path.is_file())
         return sum(path.stat().st_blocks * 512 for path in files)
 
-    def until(self, true: Callable[[], bool], what: str) -> None:
+    def until(self, true: Callable[[], bool], what: str, every: float = 0.05) -> None:
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while not true():
             assert time.monotonic() < deadline, f"not within its time: {what}\n{self.said()}"
-            time.sleep(0.05)
+            time.sleep(every)
 
     def said(self) -> str:
         return self.errors.read_text()

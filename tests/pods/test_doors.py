@@ -5,22 +5,13 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import Iterator
 
 import grpc
 import pytest
 
 from mmsnap.pods import mounts
 from mmsnap.rpc.v1 import mmsnap_pb2 as pb
-from tests.pods.kubelet import Kubelet, PodOfKubelet, kubelet
-
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="containers are root's to make")
-
-
-@pytest.fixture
-def node() -> Iterator[Kubelet]:
-    with kubelet() as made:
-        yield made
+from tests.pods.kubelet import Kubelet, PodOfKubelet
 
 
 def test_a_user_without_rights_attaches_and_its_successor_has_another_number(
