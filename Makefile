@@ -9,7 +9,7 @@ NATIVE := $(shell find native/include native/src native/python -type f 2>/dev/nu
 NATIVE_STYLED := $(shell find native -name '*.[ch]' 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup native init image demo test hazelcast bench bench-process bench-nodes faults prove lint
+.PHONY: help setup native init image demo test test-cluster hazelcast bench bench-process bench-nodes faults prove lint
 
 help:    ## list the targets (this is the default)
 	@awk -F ' *## ' '/^[a-z-]+: .*## / {split($$1, t, ":"); printf "make %-13s %s\n", t[1], $$2}' Makefile
@@ -33,7 +33,10 @@ test: $(STAMP)    ## the C core under sanitizers, then every quick test
 	cmake -S native -B build/sanitize -DMMSNAP_SANITIZE=ON -DMMSNAP_WERROR=ON --log-level=WARNING
 	cmake --build build/sanitize --parallel $(shell nproc)
 	ctest --test-dir build/sanitize --output-on-failure --no-tests=error --repeat after-timeout:3
-	$(BIN)/python -m pytest --ignore=tests/prove
+	$(BIN)/python -m pytest --ignore=tests/prove --ignore=tests/kubernetes
+
+test-cluster: $(STAMP)    ## a real Kubernetes on this machine, and every test on it (as root; needs Go)
+	$(BIN)/python -m pytest tests/kubernetes --timeout=600
 
 hazelcast: $(STAMP)    ## checkpoint a running Hazelcast cluster, kill it, bring it back (as root)
 	$(BIN)/python tutorials/hazelcast/run.py --json build/hazelcast.json

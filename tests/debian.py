@@ -13,10 +13,17 @@ import pytest
 def require_packages(names: Iterable[str]) -> None:
     """Installs what is missing; the test is skipped where that may not be done."""
     wanted = [name for name in names if not _is_installed(name)]
+    if wanted and os.geteuid() != 0:
+        pytest.skip(f"not installed, and only root may: {' '.join(wanted)}")
+    install_packages(wanted)
+
+
+def install_packages(names: Iterable[str]) -> None:
+    """Installs what is missing, and says so; as root."""
+    wanted = [name for name in names if not _is_installed(name)]
     if not wanted:
         return
-    if os.geteuid() != 0:
-        pytest.skip(f"not installed, and only root may: {' '.join(wanted)}")
+    print(f"installing Debian's {' '.join(wanted)}", flush=True)
     # Debian starts what it installs; here only the tests start servers.
     policy = Path("/usr/sbin/policy-rc.d")
     kept = policy.read_text() if policy.exists() else None
