@@ -21,6 +21,15 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class LogLevel(StrEnum):
+    """From where on lines are written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
 def agent(
     pool: Annotated[
         Path, typer.Option(metavar="DIR", help="The folder in which regions and checkpoints are.")
@@ -43,7 +52,7 @@ def agent(
     ] = None,
     tls: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="A folder with ca.crt, tls.crt and tls.key."),
+        typer.Option(metavar="DIR", help="A folder with ca.crt, and tls.crt and tls.key or those of each NODE."),
     ] = None,
     etcd_tls: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The same for etcd, if it wants it.")
@@ -85,6 +94,9 @@ def agent(
     log_format: Annotated[
         LogFormat, typer.Option(help="Lines for people, or a JSON object each.")
     ] = LogFormat.TEXT,
+    log_level: Annotated[
+        LogLevel, typer.Option(help="What is not worth less is written.")
+    ] = LogLevel.INFO,
 ) -> None:
     """Serve this machine's groups, with their regions in a pool.
 
@@ -128,7 +140,9 @@ def agent(
         raise typer.BadParameter("only a node of several has others", param_hint="--node")
 
     metrics_at = None if metrics is None else _host_and_port(metrics)
-    log_to_stderr(as_json=log_format is LogFormat.JSON, node=node or "")
+    log_to_stderr(
+        as_json=log_format is LogFormat.JSON, node=node or "", level=log_level.value.upper()
+    )
     service = Agent(pool, address, cluster, metrics_at)
     if not pods:
         asyncio.run(run(service))
@@ -176,15 +190,12 @@ def _cluster(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--node") from error
 
-    def files(folder: Path) -> TlsFiles:
-        return TlsFiles(folder / "ca.crt", folder / "tls.crt", folder / "tls.key")
-
     return Cluster(
         node=node,
         listen=listen,
         advertise=advertise or listen,
         etcd=tuple(etcd or ()),
-        tls=files(tls),
-        etcd_tls=None if etcd_tls is None else files(etcd_tls),
+        tls=TlsFiles.of_node(tls, node),
+        etcd_tls=None if etcd_tls is None else TlsFiles.of_node(etcd_tls, node),
         roles=roles,
     )

@@ -31,11 +31,11 @@ def about(
     return {name: value for name, value in told.items() if value != ""}
 
 
-def log_to_stderr(*, as_json: bool, node: str = "") -> None:
-    """Has everything from INFO on written; `node` is the name among several."""
+def log_to_stderr(*, as_json: bool, node: str = "", level: str = "INFO") -> None:
+    """Has everything from `level` on written; `node` is the name among several."""
     handler = logging.StreamHandler()
     handler.setFormatter(_Json(node) if as_json else _Text())
-    logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.basicConfig(level=level, handlers=[handler])
 
 
 def _fields(record: logging.LogRecord) -> dict[str, str | int]:

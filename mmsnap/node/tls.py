@@ -21,6 +21,16 @@ class TlsFiles:
     certificate: Path
     key: Path
 
+    @classmethod
+    def of_node(cls, folder: Path, node: str) -> TlsFiles:
+        """In a folder that has one pair, tls.crt and tls.key, or one of each node: NODE.crt, NODE.key.
+
+        The second is what one Secret for all nodes of a Kubernetes looks like in a pod.
+        """
+        own = folder / f"{node}.crt"
+        pair = node if own.exists() else "tls"
+        return cls(folder / "ca.crt", folder / f"{pair}.crt", folder / f"{pair}.key")
+
     def read(self) -> tuple[bytes, bytes, bytes]:
         """All three; NotFoundError."""
         try:

@@ -1,0 +1,39 @@
+"""`python -m mmsnap_operator`: run the operator, or write its manifests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+application = typer.Typer(no_args_is_help=True, help="The operator of mmsnap on Kubernetes.")
+
+
+@application.command()
+def crds(
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Where to write them.")
+    ] = Path("operator/manifests"),
+) -> None:
+    """Write the custom resource definitions, one file each."""
+    from mmsnap_operator.crds import write
+
+    for path in write(folder):
+        typer.echo(path)
+
+
+@application.command()
+def run(
+    health: Annotated[
+        str, typer.Option(metavar="URL", help="Where to say that it lives.")
+    ] = "http://0.0.0.0:8080/healthz",
+) -> None:
+    """Keep the cluster as its MemoryMachines say, until SIGTERM."""
+    from mmsnap_operator.running import run as run_operator
+
+    run_operator(health)
+
+
+if __name__ == "__main__":
+    application()
