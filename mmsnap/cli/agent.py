@@ -52,7 +52,10 @@ def agent(
     ] = None,
     tls: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="A folder with ca.crt, and tls.crt and tls.key or those of each NODE."),
+        typer.Option(
+            metavar="DIR",
+            help="A folder with ca.crt, and tls.crt and tls.key or those of each NODE.",
+        ),
     ] = None,
     etcd_tls: Annotated[
         Path | None, typer.Option(metavar="DIR", help="The same for etcd, if it wants it.")

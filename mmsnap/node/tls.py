@@ -23,7 +23,7 @@ class TlsFiles:
 
     @classmethod
     def of_node(cls, folder: Path, node: str) -> TlsFiles:
-        """In a folder that has one pair, tls.crt and tls.key, or one of each node: NODE.crt, NODE.key.
+        """In a folder with one pair, tls.crt and tls.key, or one of each node: NODE.crt, NODE.key.
 
         The second is what one Secret for all nodes of a Kubernetes looks like in a pod.
         """

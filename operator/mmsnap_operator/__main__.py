@@ -12,9 +12,9 @@ application = typer.Typer(no_args_is_help=True, help="The operator of mmsnap on 
 
 @application.command()
 def crds(
-    folder: Annotated[
-        Path, typer.Argument(metavar="DIR", help="Where to write them.")
-    ] = Path("operator/manifests"),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write them.")] = Path(
+        "operator/manifests"
+    ),
 ) -> None:
     """Write the custom resource definitions, one file each."""
     from mmsnap_operator.crds import write
@@ -28,11 +28,18 @@ def run(
     health: Annotated[
         str, typer.Option(metavar="URL", help="Where to say that it lives.")
     ] = "http://0.0.0.0:8080/healthz",
+    kubelet_folder: Annotated[
+        str, typer.Option(metavar="DIR", help="The --root-dir of the nodes' kubelets.")
+    ] = "/var/lib/kubelet",
+    nri_folder: Annotated[
+        str, typer.Option(metavar="DIR", help="Where containerd has its socket for plugins.")
+    ] = "/var/run/nri",
 ) -> None:
     """Keep the cluster as its MemoryMachines say, until SIGTERM."""
     from mmsnap_operator.running import run as run_operator
+    from mmsnap_operator.surroundings import Surroundings
 
-    run_operator(health)
+    run_operator(health, Surroundings(kubelet_folder, nri_folder))
 
 
 if __name__ == "__main__":

@@ -118,9 +118,7 @@ def _builder(
 
 def _name(common_name: str) -> x509.Name:
     """Longer names than fit are in the alternative names only."""
-    return x509.Name(
-        [x509.NameAttribute(NameOID.COMMON_NAME, common_name[:_COMMON_NAME_MAX])]
-    )
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:_COMMON_NAME_MAX])])
 
 
 def _alternatives(subject: Subject) -> list[x509.GeneralName]:

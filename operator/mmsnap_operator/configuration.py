@@ -91,8 +91,7 @@ def read(spec: Mapping[str, Any], namespace: str) -> Configuration:
         metrics=_metrics(agent),
         log_level=_log_level(values),
         replicas=max(0, values["mvcontainerConfig"]["SnapshotReplicas"] - 1),
-        pmem_emulation=values["pmemEmulation"]
-        or bool(values["daemonConfig"].get("pmemEmulation")),
+        pmem_emulation=values["pmemEmulation"] or bool(values["daemonConfig"].get("pmemEmulation")),
         pod_prefixes=tuple(values.get("podPrefixList") or ()),
         etcd=etcd,
         etcd_endpoints=tuple(endpoints),

@@ -15,7 +15,7 @@ def ignored(spec: Mapping[str, Any]) -> list[str]:
 
 
 def unknown(spec: Mapping[str, Any]) -> list[str]:
-    """The fields that no MemoryMachine has, each with the name that was meant, where that is clear."""
+    """The fields that no MemoryMachine has, with the name that was meant where that is clear."""
     return list(_unknown(SPEC, spec, ""))
 
 
@@ -38,5 +38,3 @@ def _unknown(section: Field, given: Mapping[str, Any], above: str) -> Iterator[s
             yield f"{above}{key}" + (f" (is {above}{near[0]} meant?)" if near else "")
         elif field.children and isinstance(value, Mapping):
             yield from _unknown(field, value, f"{above}{key}.")
-
-

@@ -85,7 +85,7 @@ class Api:
         return found
 
     async def apply(self, manifest: Mapping[str, Any]) -> Manifest:
-        """Let an object be so: what this operator said of it before and says no more is taken away."""
+        """Let an object be so; what the operator said of it before and says no more is dropped."""
         metadata = manifest["metadata"]
         path = kind_of(manifest).path(metadata.get("namespace", ""), metadata["name"])
         params = {"fieldManager": FIELD_MANAGER, "force": "true"}

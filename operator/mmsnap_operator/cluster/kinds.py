@@ -39,9 +39,7 @@ SECRET: Final = Kind("v1", "Secret", "secrets")
 SERVICE: Final = Kind("v1", "Service", "services")
 SERVICE_ACCOUNT: Final = Kind("v1", "ServiceAccount", "serviceaccounts")
 STATEFUL_SET: Final = Kind("apps/v1", "StatefulSet", "statefulsets")
-STORAGE_CLASS: Final = Kind(
-    "storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False
-)
+STORAGE_CLASS: Final = Kind("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False)
 VOLUME_CLAIM: Final = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 WEBHOOK: Final = Kind(
     "admissionregistration.k8s.io/v1",

@@ -27,8 +27,8 @@ class Field:
         bounds: further keywords of its schema.
         honoured: what it does here; empty when it does nothing.
         ignored: why it does nothing here.
-        in_force: for an ignored field, the value that is as things are here anyway; to ask for it is
-            not worth a word.
+        in_force: of an ignored field, the value that is so here anyway; to ask for it is not worth
+            a word.
         children: the fields of a section.
     """
 

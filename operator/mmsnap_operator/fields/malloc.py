@@ -1,7 +1,7 @@
 """`mvmallocConfig`: a library preloaded into programs that moved their memory to PMem.
 
-mmsnap does without one: an unmodified program is checkpointed from outside, and memory of the SDK is
-in the pool because it was asked for there. So nearly all of it means nothing, each for its reason.
+mmsnap does without one: an unmodified program is checkpointed from outside, and memory of the SDK
+is in the pool because it was asked for there. So nearly all of it means nothing, each for its reason.
 """
 
 from __future__ import annotations
@@ -53,9 +53,7 @@ _FIELDS: Final = [
     flag("mallocCapture", True, ignored=_NOT_CAPTURED),
     flag("mallocHooks", ignored=_NOT_CAPTURED),
     *_numbers(_NOT_CAPTURED, "mallocMemoryMB", "mallocUnitNum"),
-    *_numbers(
-        _NO_TIERS, "maxActivations", "maxCachePerPoll", "maxFaultPipes", "maxPromotePerPoll"
-    ),
+    *_numbers(_NO_TIERS, "maxActivations", "maxCachePerPoll", "maxFaultPipes", "maxPromotePerPoll"),
     flag("mmapAllowFragment", ignored=_NOT_CAPTURED),
     number("mmapAllowedSize", ignored=_NOT_CAPTURED),
     flag("mmapCapture", True, ignored=_NOT_CAPTURED),

@@ -40,7 +40,6 @@ DAEMON: Final = section(
 )
 
 
-
 ETCD: Final = section(
     "etcdConfig",
     port("clientPort", 2379, honoured="etcd's port for the agents"),
@@ -198,6 +197,8 @@ SPEC: Final = section(
         },
         honoured="pods whose names begin so are injected, where the namespace is enabled",
     ),
-    number("sharedVolumeGID", 1000, ignored="no folder is shared: each pod has a volume of its own"),
+    number(
+        "sharedVolumeGID", 1000, ignored="no folder is shared: each pod has a volume of its own"
+    ),
     flag("useDevHugepages", False, ignored="a pool can not be on hugepages"),
 )

@@ -1,0 +1,114 @@
+"""What kopf calls: when a MemoryMachine comes, changes or goes, and when what it made changes.
+
+For each MemoryMachine one loop reconciles it, again and again, and at once when it is woken. That
+is all the logic there is here; the rest is in `reconciliation` and `removal`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import MutableMapping
+from typing import Any, Final
+
+import aiohttp
+import kopf
+
+from mmsnap_operator.cluster import Api, ApiError, kinds
+from mmsnap_operator.names import (
+    API_VERSION,
+    FINALIZER,
+    GROUP,
+    MANAGED_BY_LABEL,
+    OPERATOR,
+    PLURAL,
+    VERSION,
+)
+from mmsnap_operator.reconciliation import reconcile
+from mmsnap_operator.removal import remove
+from mmsnap_operator.surroundings import Surroundings
+
+log = logging.getLogger(__name__)
+
+_LOOK_AGAIN_SECONDS: Final = 15.0
+_AFTER_FAILURE_SECONDS: Final = 3.0
+_REMOVAL_SECONDS: Final = 900.0
+_TROUBLE: Final = (ApiError, aiohttp.ClientError, TimeoutError)
+
+
+class Handlers:
+    """The handlers of one operator, registered in a registry of its own."""
+
+    def __init__(self, registry: kopf.OperatorRegistry, surroundings: Surroundings) -> None:
+        """Registers them; nothing happens before kopf runs."""
+        self._surroundings = surroundings
+        self._wakes: MutableMapping[str, asyncio.Event] = {}
+        self._turns: MutableMapping[str, asyncio.Lock] = {}
+        kopf.on.startup(registry=registry)(self.start)
+        kopf.on.cleanup(registry=registry)(self.stop)
+        kopf.daemon(GROUP, VERSION, PLURAL, registry=registry, cancellation_timeout=5)(self.keep)
+        kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)(self.wake_all)
+        kopf.on.delete(GROUP, VERSION, PLURAL, registry=registry, timeout=_REMOVAL_SECONDS)(
+            self.delete
+        )
+        for plural in ("daemonsets", "statefulsets"):
+            kopf.on.event(
+                "apps", "v1", plural, registry=registry, labels={MANAGED_BY_LABEL: OPERATOR}
+            )(self.wake_all)
+
+    async def start(self, settings: kopf.OperatorSettings, **_: Any) -> None:
+        """Before anything is watched."""
+        settings.persistence.finalizer = FINALIZER
+        settings.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP)
+        settings.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
+        settings.posting.level = logging.WARNING
+        # A connection that nobody closed and nothing comes through is taken for dead.
+        settings.watching.server_timeout = 300
+        settings.watching.client_timeout = 330
+        self._api = Api.connect()
+
+    async def stop(self, **_: Any) -> None:
+        """After everything has ended."""
+        await self._api.close()
+
+    async def keep(
+        self, *, uid: str, name: str, namespace: str | None, stopped: Any, **_: Any
+    ) -> None:
+        """Reconcile a MemoryMachine until it is deleted or the operator ends."""
+        wake = self._wakes.setdefault(uid, asyncio.Event())
+        turn = self._turns.setdefault(uid, asyncio.Lock())
+        while not stopped:
+            wake.clear()
+            pause_seconds = _LOOK_AGAIN_SECONDS
+            try:
+                async with turn:
+                    await reconcile(self._api, self._surroundings, namespace or "", name)
+            except _TROUBLE as error:
+                log.warning("%s/%s: %s: again soon", namespace, name, error)
+                pause_seconds = _AFTER_FAILURE_SECONDS
+            try:
+                await asyncio.wait_for(wake.wait(), pause_seconds)
+            except TimeoutError:
+                continue
+
+    async def wake_all(self, **_: Any) -> None:
+        """Something changed; there is one MemoryMachine, or a few at odds."""
+        for wake in self._wakes.values():
+            wake.set()
+
+    async def delete(self, *, uid: str, name: str, namespace: str | None, **_: Any) -> None:
+        """Remove what a MemoryMachine made; kopf holds it by a finalizer until this returns."""
+        turn = self._turns.setdefault(uid, asyncio.Lock())
+        async with turn:
+            machine = await self._api.get(kinds.MEMORY_MACHINE, name, namespace or "")
+            if machine is not None:
+                await self._remove(machine)
+        self._wakes.pop(uid, None)
+        self._turns.pop(uid, None)
+
+    async def _remove(self, machine: dict[str, Any]) -> None:
+        machine = {"apiVersion": API_VERSION, "kind": "MemoryMachine", **machine}
+        try:
+            await remove(self._api, self._surroundings, machine)
+        except _TROUBLE as error:
+            raise kopf.TemporaryError(str(error), delay=_AFTER_FAILURE_SECONDS) from error

@@ -1,0 +1,73 @@
+"""Whether etcd can keep the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from mmsnap_operator.configuration import Configuration, Etcd
+from mmsnap_operator.health.condition import Condition
+from mmsnap_operator.health.observed import Observed
+from mmsnap_operator.health.pods import is_ready, trouble
+
+TYPE: Final = "EtcdReady"
+_DEFAULT_CLASS: Final = "storageclass.kubernetes.io/is-default-class"
+
+
+def etcd_condition(configuration: Configuration, seen: Observed) -> Condition:
+    """Whether a majority of its members serves, and why not."""
+    wanted = configuration.etcd
+    if wanted is None:
+        endpoints = ", ".join(configuration.etcd_endpoints)
+        return Condition(TYPE, True, "Existing", f"an existing etcd is used: {endpoints}")
+    ready = sum(map(is_ready, seen.etcd_pods))
+    told = f"{ready} of {wanted.replicas} members are ready"
+    if ready > wanted.replicas // 2:
+        return Condition(TYPE, True, "Ready", told)
+    no_volume = _without_volumes(wanted, seen)
+    if no_volume is not None:
+        return no_volume
+    for pod in seen.etcd_pods:
+        found = None if is_ready(pod) else trouble(pod)
+        if found is not None and found.reason != "NotScheduled":
+            return Condition(TYPE, False, found.reason, f"{told}; {found.where}: {found.words}")
+    for pod in seen.etcd_pods:
+        found = trouble(pod)
+        if found is not None:
+            return Condition(TYPE, False, found.reason, f"{told}; {found.where}: {found.words}")
+    return Condition(TYPE, False, "Starting", told)
+
+
+def _without_volumes(wanted: Etcd, seen: Observed) -> Condition | None:
+    """What keeps its volumes from being made, while some are not bound."""
+    bound = [claim for claim in seen.claims if _phase(claim) == "Bound"]
+    if len(bound) >= wanted.replicas:
+        return None
+    names = [one["metadata"]["name"] for one in seen.storage_classes]
+    if wanted.storage_class and wanted.storage_class not in names:
+        have = ", ".join(sorted(names)) or "none"
+        return Condition(
+            TYPE,
+            False,
+            "StorageClassMissing",
+            f"there is no storage class {wanted.storage_class} (there are: {have}): make it, or "
+            "name another one in etcdConfig.storageClass",
+        )
+    if not wanted.storage_class and not any(map(_is_default, seen.storage_classes)):
+        return Condition(
+            TYPE,
+            False,
+            "NoDefaultStorageClass",
+            "the cluster has no default storage class: name one in etcdConfig.storageClass"
+            + (f", of {', '.join(sorted(names))}" if names else "; there is none yet"),
+        )
+    return None
+
+
+def _phase(claim: Mapping[str, Any]) -> str:
+    return str(claim.get("status", {}).get("phase", ""))
+
+
+def _is_default(storage_class: Mapping[str, Any]) -> bool:
+    annotations = storage_class["metadata"].get("annotations") or {}
+    return annotations.get(_DEFAULT_CLASS) == "true"

@@ -1,0 +1,30 @@
+"""The operator as a process: logging, and the loop that kopf runs in until SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import kopf
+
+from mmsnap_operator.handlers import Handlers
+from mmsnap_operator.surroundings import Surroundings
+
+log = logging.getLogger(__name__)
+
+
+def run(health: str, surroundings: Surroundings) -> None:
+    """Keep the cluster as its MemoryMachines say; returns on SIGTERM and SIGINT.
+
+    Args:
+        health: the URL where Kubernetes asks whether the operator lives.
+    """
+    kopf.configure(log_format=kopf.LogFormat.JSON)
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
+    registry = kopf.OperatorRegistry()
+    Handlers(registry, surroundings)
+    asyncio.run(
+        kopf.operator(
+            registry=registry, clusterwide=True, standalone=True, liveness_endpoint=health
+        )
+    )
