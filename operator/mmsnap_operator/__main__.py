@@ -28,6 +28,12 @@ def run(
     health: Annotated[
         str, typer.Option(metavar="URL", help="Where to say that it lives.")
     ] = "http://0.0.0.0:8080/healthz",
+    namespace: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", envvar="POD_NAMESPACE", help="Where MemoryMachines are honoured."
+        ),
+    ] = "memverge",
     kubelet_folder: Annotated[
         str, typer.Option(metavar="DIR", help="The --root-dir of the nodes' kubelets.")
     ] = "/var/lib/kubelet",
@@ -39,7 +45,7 @@ def run(
     from mmsnap_operator.running import run as run_operator
     from mmsnap_operator.surroundings import Surroundings
 
-    run_operator(health, Surroundings(kubelet_folder, nri_folder))
+    run_operator(health, Surroundings(namespace, kubelet_folder, nri_folder))
 
 
 if __name__ == "__main__":

@@ -6,9 +6,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
-def in_charge(machines: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The oldest, also while it is being deleted: what it made is there until it is gone."""
-    return min(machines, key=_age, default=None)
+def in_charge(machines: Sequence[Mapping[str, Any]], namespace: str) -> Mapping[str, Any] | None:
+    """The oldest of the operator's namespace, also while it is being deleted.
+
+    What it made is there until it is gone.
+    """
+    candidates = [one for one in machines if one["metadata"]["namespace"] == namespace]
+    return min(candidates, key=_age, default=None)
 
 
 def full_name(machine: Mapping[str, Any]) -> str:

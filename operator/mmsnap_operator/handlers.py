@@ -44,6 +44,8 @@ class Handlers:
         self._surroundings = surroundings
         self._wakes: MutableMapping[str, asyncio.Event] = {}
         self._turns: MutableMapping[str, asyncio.Lock] = {}
+        kopf.on.login(registry=registry)(kopf.login_with_service_account)
+        kopf.on.login(registry=registry)(kopf.login_with_kubeconfig)
         kopf.on.startup(registry=registry)(self.start)
         kopf.on.cleanup(registry=registry)(self.stop)
         kopf.daemon(GROUP, VERSION, PLURAL, registry=registry, cancellation_timeout=5)(self.keep)

@@ -56,7 +56,11 @@ async def reconcile(api: Api, surroundings: Surroundings, namespace: str, name: 
     machine = _found(machines, namespace, name)
     if machine is None or machine["metadata"].get("deletionTimestamp"):
         return
-    leader = charge.in_charge(machines)
+    if namespace != surroundings.namespace:
+        conditions = health.elsewhere(machine.get("spec") or {}, surroundings.namespace)
+        await _tell(api, machine, conditions, {})
+        return
+    leader = charge.in_charge(machines, namespace)
     if leader is not None and leader["metadata"]["uid"] != machine["metadata"]["uid"]:
         conditions = health.conflict(machine.get("spec") or {}, charge.full_name(leader))
         await _tell(api, machine, conditions, {})

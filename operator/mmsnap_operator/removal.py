@@ -70,7 +70,7 @@ class NodeReport:
 async def remove(api: Api, surroundings: Surroundings, machine: Manifest) -> None:
     """All of it; ApiError when the API server can not be reached."""
     context = context_of(machine, surroundings)
-    if not await _was_in_charge(api, machine):
+    if not await _was_in_charge(api, surroundings, machine):
         return
     wanted = configuration.read(machine.get("spec") or {}, context.namespace)
     reports = await _clear_nodes(api, context, wanted)
@@ -87,10 +87,11 @@ async def remove(api: Api, surroundings: Surroundings, machine: Manifest) -> Non
         await _tell(api, machine, report)
 
 
-async def _was_in_charge(api: Api, machine: Manifest) -> bool:
+async def _was_in_charge(api: Api, surroundings: Surroundings, machine: Manifest) -> bool:
     """One that was never in charge made nothing."""
-    leader = charge.in_charge(await api.list(kinds.MEMORY_MACHINE))
-    return leader is None or leader["metadata"]["uid"] == machine["metadata"]["uid"]
+    machines = await api.list(kinds.MEMORY_MACHINE)
+    leader = charge.in_charge(machines, surroundings.namespace)
+    return leader is not None and leader["metadata"]["uid"] == machine["metadata"]["uid"]
 
 
 async def _clear_nodes(

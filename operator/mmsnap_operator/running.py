@@ -20,6 +20,8 @@ def run(health: str, surroundings: Surroundings) -> None:
         health: the URL where Kubernetes asks whether the operator lives.
     """
     kopf.configure(log_format=kopf.LogFormat.JSON)
+    # kopf tells of every event that it handled well.
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     registry = kopf.OperatorRegistry()
     Handlers(registry, surroundings)

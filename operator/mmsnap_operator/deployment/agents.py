@@ -1,7 +1,7 @@
 """The agents: one pod on each labelled node, that is root there.
 
-Before an agent starts, an init container looks at the node, so that what is missing is told in words
-that a person can act on (`mmsnap node check`), not by an agent that does not start.
+Before an agent starts, an init container looks at the node (`mmsnap node check`), so that what is
+missing is told in words a person can act on, not by an agent that does not start.
 """
 
 from __future__ import annotations

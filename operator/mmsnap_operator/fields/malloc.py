@@ -1,7 +1,7 @@
 """`mvmallocConfig`: a library preloaded into programs that moved their memory to PMem.
 
 mmsnap does without one: an unmodified program is checkpointed from outside, and memory of the SDK
-is in the pool because it was asked for there. So nearly all of it means nothing, each for its reason.
+is in the pool because it was asked for there. So nearly all of it means nothing, for its reason.
 """
 
 from __future__ import annotations

@@ -86,7 +86,6 @@ ETCD: Final = section(
         "",
         bounds={
             "pattern": _OBJECT_NAME,
-            "x-kubernetes-validations": _FIXED,
         },
         honoured="the class of etcd's volumes; empty: the cluster's default class",
     ),

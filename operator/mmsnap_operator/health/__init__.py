@@ -5,6 +5,6 @@ Every condition has a reason for machines and a message for people, which says w
 
 from mmsnap_operator.health.condition import Condition, merged
 from mmsnap_operator.health.observed import Observed
-from mmsnap_operator.health.verdict import conditions, conflict
+from mmsnap_operator.health.verdict import conditions, conflict, elsewhere
 
-__all__ = ["Condition", "Observed", "conditions", "conflict", "merged"]
+__all__ = ["Condition", "Observed", "conditions", "conflict", "elsewhere", "merged"]

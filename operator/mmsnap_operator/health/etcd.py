@@ -23,7 +23,7 @@ def etcd_condition(configuration: Configuration, seen: Observed) -> Condition:
     ready = sum(map(is_ready, seen.etcd_pods))
     told = f"{ready} of {wanted.replicas} members are ready"
     if ready > wanted.replicas // 2:
-        return Condition(TYPE, True, "Ready", told)
+        return Condition(TYPE, True, "Ready", told + _other_class(wanted, seen))
     no_volume = _without_volumes(wanted, seen)
     if no_volume is not None:
         return no_volume
@@ -36,6 +36,18 @@ def etcd_condition(configuration: Configuration, seen: Observed) -> Condition:
         if found is not None:
             return Condition(TYPE, False, found.reason, f"{told}; {found.where}: {found.words}")
     return Condition(TYPE, False, "Starting", told)
+
+
+def _other_class(wanted: Etcd, seen: Observed) -> str:
+    """Volumes with data are not made anew by themselves."""
+    claims = ((seen.stateful_set or {}).get("spec") or {}).get("volumeClaimTemplates") or [{}]
+    has = claims[0].get("spec", {}).get("storageClassName", "")
+    if has == wanted.storage_class:
+        return ""
+    return (
+        f"; its volumes keep the storage class {has or 'that was the default'}: to change it, "
+        "delete the MemoryMachine and make it anew"
+    )
 
 
 def _without_volumes(wanted: Etcd, seen: Observed) -> Condition | None:

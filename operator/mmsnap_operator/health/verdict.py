@@ -45,6 +45,12 @@ def conflict(spec: Mapping[str, Any], other: str) -> list[Condition]:
     ]
 
 
+def elsewhere(spec: Mapping[str, Any], namespace: str) -> list[Condition]:
+    """What holds of one in a namespace where the operator may make nothing."""
+    told = f"the operator may make nothing here: put it into the namespace {namespace}"
+    return [Condition("Ready", False, "WrongNamespace", told), _ignored(spec)]
+
+
 def _ready(found: Sequence[Condition]) -> Condition:
     for name in _NEEDED:
         condition = next(one for one in found if one.type == name)
