@@ -48,7 +48,7 @@ def doctor(
     """
     findings = [
         *_machine(),
-        *_tracking(),
+        *tracking(),
         *programs(),
         _room("memory file system", _MEMORY_FOLDER),
     ]
@@ -76,7 +76,8 @@ def _machine() -> list[Finding]:
     ]
 
 
-def _tracking() -> list[Finding]:
+def tracking() -> list[Finding]:
+    """Whether the kernel tells which pages were written; without it no region can be opened."""
     from mmsnap.memory import probe
 
     features = probe()

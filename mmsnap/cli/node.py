@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from mmsnap.cli.confirmation import Yes, confirm
+from mmsnap.cli.node_check import check, clear
+from mmsnap.cli.node_prepare import prepare
 from mmsnap.cli.options import Address
 from mmsnap.cli.output import Column, Format, Output, print_json, print_table
-from mmsnap.cli.progress import working
 
 commands = typer.Typer(
     no_args_is_help=True, help="Get a machine ready; nodes of a cluster.", rich_markup_mode=None
@@ -18,25 +19,9 @@ commands = typer.Typer(
 Name = Annotated[str, typer.Argument(metavar="NODE", help="Its name.")]
 
 
-@commands.command()
-def prepare() -> None:
-    """Fetch what this machine needs to checkpoint unmodified programs.
-
-    That is a CRIU that works on new kernels: Debian's packages of it, with all their libraries, in
-    a folder of yours ($MMSNAP_CACHE, else ~/.cache/mmsnap). Nothing else is changed.
-    Programs that use mmsnap.open() or mmsnap.attach() do not need it.
-
-    \b
-    Example:
-        mmsnap node prepare
-    """
-    from mmsnap.process.criu import find
-    from mmsnap.process.installation import install
-
-    with working("fetching CRIU"):
-        root = install()
-    version = ".".join(map(str, find().version))
-    typer.echo(f"CRIU {version} is in {root}")
+commands.command()(prepare)
+commands.command()(check)
+commands.command()(clear)
 
 
 @commands.command("list")

@@ -8,13 +8,14 @@ at all, is decided above: by the catalog and the node service.
 from mmsnap.store.leftovers import forget_interrupted
 from mmsnap.store.packing import Pieces, pack
 from mmsnap.store.part_name import PartName, region_name
-from mmsnap.store.presence import epochs_here
+from mmsnap.store.presence import checkpoints_here, epochs_here
 from mmsnap.store.unpacking import Unpacking
 
 __all__ = [
     "PartName",
     "Pieces",
     "Unpacking",
+    "checkpoints_here",
     "epochs_here",
     "forget_interrupted",
     "pack",

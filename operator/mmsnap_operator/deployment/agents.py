@@ -113,7 +113,15 @@ def _check(configuration: Configuration) -> Manifest:
         "name": CHECK,
         "image": configuration.image,
         "command": ["mmsnap"],
-        "args": ["node", "check", "--mm-data-dir", configuration.shared_folder, *emulated],
+        "args": [
+            "node",
+            "check",
+            "--mm-data-dir",
+            configuration.shared_folder,
+            *emulated,
+            "--report",
+            "/dev/termination-log",
+        ],
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "securityContext": {"privileged": True, "runAsUser": 0},
         "volumeMounts": [
@@ -132,7 +140,7 @@ def _agent(context: Context, configuration: Configuration) -> Manifest:
         "name": AGENT,
         "image": configuration.image,
         "command": ["mmsnap"],
-        "args": ["agent", *_arguments(configuration)],
+        "args": ["agent", *_arguments(context, configuration)],
         "env": [
             _from_field("NODE_NAME", "spec.nodeName"),
             _from_field("HOST_IP", "status.hostIP"),
@@ -158,7 +166,7 @@ def _agent(context: Context, configuration: Configuration) -> Manifest:
     }
 
 
-def _arguments(configuration: Configuration) -> list[str]:
+def _arguments(context: Context, configuration: Configuration) -> list[str]:
     folder = configuration.shared_folder
     options = [
         ("pool", f"{folder}/pool"),
@@ -167,6 +175,7 @@ def _arguments(configuration: Configuration) -> list[str]:
         ("listen", f"$(HOST_IP):{configuration.rpc_port}"),
         *(("etcd", endpoint) for endpoint in configuration.etcd_endpoints),
         ("tls", _TLS),
+        ("kubelet", context.kubelet_folder),
         ("roles", f"{_SETTINGS}/roles.toml"),
         ("replicas", str(configuration.replicas)),
         ("log-format", "json"),

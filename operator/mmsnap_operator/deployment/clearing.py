@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import PurePosixPath
 from typing import Final
 
 from mmsnap_operator.deployment.context import Context, Manifest
@@ -10,6 +11,7 @@ from mmsnap_operator.names import CLEARING
 
 COMPONENT: Final = "clearing"
 _DEADLINE_SECONDS: Final = 120
+_HOST: Final = "/host"  # the folder above, so that the folder itself can be removed
 
 
 def pod(context: Context, image: str, shared_folder: str, node: str) -> Manifest:
@@ -30,7 +32,7 @@ def pod(context: Context, image: str, shared_folder: str, node: str) -> Manifest
                 "volumes": [
                     {
                         "name": "shared",
-                        "hostPath": {"path": shared_folder, "type": "DirectoryOrCreate"},
+                        "hostPath": {"path": str(PurePosixPath(shared_folder).parent)},
                     }
                 ],
             }
@@ -44,7 +46,8 @@ def _container(image: str, shared_folder: str) -> Manifest:
         "image": image,
         "command": ["mmsnap"],
         "args": [
-            "node", "clear", "--yes", "--mm-data-dir", shared_folder,
+            "node", "clear", "--yes", "--mm-data-dir",
+            f"{_HOST}/{PurePosixPath(shared_folder).name}",
             "--report", "/dev/termination-log",
         ],
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -52,8 +55,8 @@ def _container(image: str, shared_folder: str) -> Manifest:
         "volumeMounts": [
             {
                 "name": "shared",
-                "mountPath": shared_folder,
-                "mountPropagation": "Bidirectional",
+                "mountPath": _HOST,
+                "mountPropagation": "HostToContainer",
             }
         ],
     }  # fmt: skip
