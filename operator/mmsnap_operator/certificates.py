@@ -44,12 +44,12 @@ class Subject:
     addresses: Sequence[str] = ()
 
 
-def new_authority(now: datetime.datetime) -> Pair:
+def new_authority(now: datetime.datetime, valid: datetime.timedelta = _AUTHORITY_VALID) -> Pair:
     """An authority that has issued nothing yet."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = _name(_AUTHORITY_NAME)
     certificate = (
-        _builder(name, name, key.public_key(), now, _AUTHORITY_VALID)
+        _builder(name, name, key.public_key(), now, valid)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         .add_extension(_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
@@ -58,7 +58,12 @@ def new_authority(now: datetime.datetime) -> Pair:
     return Pair(certificate.public_bytes(serialization.Encoding.PEM), _key_bytes(key))
 
 
-def issue(authority: Pair, subject: Subject, now: datetime.datetime) -> Pair:
+def issue(
+    authority: Pair,
+    subject: Subject,
+    now: datetime.datetime,
+    valid: datetime.timedelta = _VALID,
+) -> Pair:
     """A certificate for both ends of a connection."""
     issuer = x509.load_pem_x509_certificate(authority.certificate)
     signing_key = serialization.load_pem_private_key(authority.key, None)
@@ -66,7 +71,7 @@ def issue(authority: Pair, subject: Subject, now: datetime.datetime) -> Pair:
     key = ec.generate_private_key(ec.SECP256R1())
     usages = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
     certificate = (
-        _builder(issuer.subject, _name(subject.name), key.public_key(), now, _VALID)
+        _builder(issuer.subject, _name(subject.name), key.public_key(), now, valid)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_usage(signs_certificates=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(usages), critical=False)
@@ -80,7 +85,13 @@ def issue(authority: Pair, subject: Subject, now: datetime.datetime) -> Pair:
     return Pair(certificate.public_bytes(serialization.Encoding.PEM), _key_bytes(key))
 
 
-def is_due(pair: Pair, authority: Pair, subject: Subject, now: datetime.datetime) -> bool:
+def is_due(
+    pair: Pair,
+    authority: Pair,
+    subject: Subject,
+    now: datetime.datetime,
+    renewed_before: datetime.timedelta = _RENEWED_BEFORE,
+) -> bool:
     """Whether another one has to be issued: soon over, of another authority, for other places."""
     try:
         certificate = x509.load_pem_x509_certificate(pair.certificate)
@@ -91,7 +102,7 @@ def is_due(pair: Pair, authority: Pair, subject: Subject, now: datetime.datetime
     except (ValueError, InvalidSignature, x509.ExtensionNotFound):
         return True
     return (
-        certificate.not_valid_after_utc - now < _RENEWED_BEFORE
+        certificate.not_valid_after_utc - now < renewed_before
         or certificate.subject != _name(subject.name)
         or key.public_key() != certificate.public_key()
         or set(told) != set(_alternatives(subject))

@@ -17,7 +17,9 @@ SUBDOMAIN = st.lists(LABEL | CROWDED, min_size=1, max_size=4).map(".".join)
 Owned = tuple[str, str]
 
 
-def pairs(first: st.SearchStrategy[str], second: st.SearchStrategy[str]) -> st.SearchStrategy[Owned]:
+def pairs(
+    first: st.SearchStrategy[str], second: st.SearchStrategy[str]
+) -> st.SearchStrategy[Owned]:
     return st.tuples(first | CROWDED, second | CROWDED)
 
 
