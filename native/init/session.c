@@ -51,5 +51,5 @@ bool mi_session_shared(const mi_session *session, const siginfo_t *signal) {
 void mi_session_follow_stop(const mi_session *session, int number) {
     /* A SIGSTOP is a debugger's, or whoever wakes the program, and only it, by its process id. */
     bool terminal = number == SIGTSTP || number == SIGTTIN || number == SIGTTOU;
-    if (terminal && !session->ours) kill(getpid(), SIGSTOP);
+    if (terminal && !session->ours) mi_signals_suffer(number);
 }

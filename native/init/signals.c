@@ -6,6 +6,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#define ALL (~UINT64_C(0))
+
+static uint64_t bit(int number) { return UINT64_C(1) << (number - 1); }
+
 /* The kernel's own calls: the C library keeps two signals for itself, and would leave them out. */
 static int set_mask(uint64_t mask, uint64_t *before) {
     return (int)syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, before, sizeof mask);
@@ -16,7 +20,7 @@ static int wait_for(uint64_t signals, siginfo_t *out, const struct timespec *lim
 }
 
 void mi_signals_keep_back(mi_signals *before) {
-    set_mask(~UINT64_C(0), &before->mask);
+    set_mask(ALL, &before->mask);
     /* Whoever ignores SIGCHLD gets no exit codes, and that is passed from program to program. */
     const struct sigaction ordinary = {.sa_handler = SIG_DFL};
     sigaction(SIGCHLD, &ordinary, &before->on_child);
@@ -27,7 +31,7 @@ void mi_signals_give_back(const mi_signals *before) {
     set_mask(before->mask, NULL);
 }
 
-bool mi_signals_next(siginfo_t *out) { return wait_for(~UINT64_C(0), out, NULL) > 0; }
+bool mi_signals_next(siginfo_t *out) { return wait_for(ALL, out, NULL) > 0; }
 
 int mi_signals_descriptor(void) {
     uint64_t all = ~UINT64_C(0);
@@ -39,7 +43,13 @@ bool mi_signals_take(siginfo_t *out) { return wait_for(~UINT64_C(0), out, &(stru
 
 void mi_signals_drop(int number) {
     siginfo_t dropped;
-    wait_for(UINT64_C(1) << (number - 1), &dropped, &(struct timespec){0, 0});
+    wait_for(bit(number), &dropped, &(struct timespec){0, 0});
+}
+
+void mi_signals_suffer(int number) {
+    kill(getpid(), number);
+    set_mask(~bit(number), NULL);
+    set_mask(ALL, NULL);
 }
 
 void mi_signals_pass_on(const siginfo_t *signal, pid_t program) {

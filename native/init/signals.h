@@ -31,6 +31,9 @@ bool mi_signals_take(siginfo_t *out);
 /* Lets go of a signal that is waiting. */
 void mi_signals_drop(int number);
 
+/* Lets one do to us what it does to a process that does not catch it. */
+void mi_signals_suffer(int number);
+
 /* Sends it on, with the value of one that was queued. */
 void mi_signals_pass_on(const siginfo_t *signal, pid_t program);
 
