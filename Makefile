@@ -23,7 +23,7 @@ init:    ## build the static programs for containers, build/init/init/mmsnap-ini
 	cmake --build build/init --target mmsnap-init --target mmsnap-enter
 
 image: $(STAMP)    ## build the container image of this checkout, print the archive it is in (as root)
-	@$(BIN)/python -m tests.cluster.images
+	@$(BIN)/python -m tests.image
 
 demo: $(STAMP)    ## stream real flights through a group, kill it, restore it, compare to the last bit
 	$(BIN)/mmsnap demo

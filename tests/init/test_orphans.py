@@ -49,6 +49,13 @@ def test_a_thousand_orphans_are_buried_and_the_exit_code_is_the_programs(start: 
     assert process.wait(30) == 4
 
 
+def test_orphans_come_to_mmsnap_init_and_not_to_a_stranger(start: Start) -> None:
+    process = start("sh", "-c", "sh -c '(sleep 60 & echo $!)'; exec sleep 60")
+    orphan = int(wait_for_line(process))
+    assert f"\nPPid:\t{process.pid}\n" in Path(f"/proc/{orphan}/status").read_text()
+    os.kill(orphan, signal.SIGKILL)
+
+
 def test_orphans_come_to_number_one(as_number_one: list[str]) -> None:
     script = "(sleep 0.1 & ) ; sleep 0.3; ps -o stat= --ppid 1 | grep -c Z; exit 0"
     done = subprocess.run([*as_number_one, "sh", "-c", script], capture_output=True, check=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from mmsnap.process.installation import cache_folder
-from tests.cluster.images.progress import step
+from tests.image.progress import step
 
 RELEASE: Final = "bookworm"
 _SOURCES: Final = (Path("/etc/apt/sources.list.d/debian.sources"), Path("/etc/apt/sources.list"))

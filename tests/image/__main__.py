@@ -1,10 +1,10 @@
-"""`python -m tests.cluster.images [NAME]`: builds this checkout's image, prints its archive."""
+"""`python -m tests.image [NAME]`: builds this checkout's image, prints its archive."""
 
 from __future__ import annotations
 
 import sys
 
-from tests.cluster.images.product import NAME, archive_of_checkout
+from tests.image.product import NAME, archive_of_checkout
 
 if __name__ == "__main__":
     print(archive_of_checkout(sys.argv[1] if len(sys.argv) > 1 else f"{NAME}:latest"))

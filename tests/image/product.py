@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final
 
 from mmsnap.process.installation import cache_folder
-from tests.cluster.images import builder
-from tests.cluster.images.progress import step
+from tests.image import builder
+from tests.image.progress import step
 
-CHECKOUT: Final = Path(__file__).resolve().parents[3]
+CHECKOUT: Final = Path(__file__).resolve().parents[2]
 NAME: Final = "ghcr.io/memverge/mmsnap"
 _DOCKERFILE: Final = "operator/image/Dockerfile"
 _CONTENT: Final = (

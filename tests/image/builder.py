@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Final
 
 from mmsnap.process.installation import cache_folder
-from tests.cluster.images.base import apt_sources, base_archive
-from tests.cluster.images.progress import step
 from tests.debian import require_packages
+from tests.image.base import apt_sources, base_archive
+from tests.image.progress import step
 
 PACKAGES: Final = ("buildah", "debootstrap")
 _PIP_SETTINGS: Final = ("extra-index-url", "index-url", "proxy", "timeout", "trusted-host")
