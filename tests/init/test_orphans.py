@@ -50,8 +50,9 @@ def test_a_thousand_orphans_are_buried_and_the_exit_code_is_the_programs(start: 
 
 
 def test_orphans_come_to_mmsnap_init_and_not_to_a_stranger(start: Start) -> None:
-    process = start("sh", "-c", "sh -c '(sleep 60 & echo $!)'; exec sleep 60")
+    process = start("sh", "-c", "(sleep 60 & echo $!); echo left; exec sleep 60")
     orphan = int(wait_for_line(process))
+    assert wait_for_line(process) == "left"
     assert f"\nPPid:\t{process.pid}\n" in Path(f"/proc/{orphan}/status").read_text()
     os.kill(orphan, signal.SIGKILL)
 
