@@ -79,7 +79,7 @@ class NriPlugin:
             raise SessionError(self._why_unreachable(error)) from error
         began = asyncio.get_running_loop().time()
         try:
-            await Session(reader, writer, self._wrap, self._miss).run(self._ready)
+            await Session(reader, writer, self._wrap, self._miss).run(self._tell)
         finally:
             writer.transport.abort()
             # Only a connection that held: one that is dropped as soon as it stands is not tried in
@@ -93,9 +93,6 @@ class NriPlugin:
         if isinstance(error, ConnectionRefusedError):
             return f"nobody listens at {self._socket}: containerd is down"
         return f"{self._socket}: {error.strerror or error}"
-
-    def _ready(self, runtime: str) -> None:
-        self._tell(True, f"{runtime} asks about new containers")
 
     def _tell(self, connected: bool, reason: str) -> None:
         if (connected, reason) == self._told:

@@ -32,6 +32,7 @@ from mmsnap.pods.nri.nri_pb2 import (
     SynchronizeRequest,
     SynchronizeResponse,
 )
+from mmsnap.pods.nri.runtimes import why_too_old
 from mmsnap.pods.nri.ttrpc import UNIMPLEMENTED, CallError, Client, Server
 
 log = logging.getLogger(__name__)
@@ -76,8 +77,10 @@ class Session:
         self._wrap = wrap
         self._missed = missed
         self._runtime = "the container runtime"
+        self._too_old: str | None = None
         self._synchronized = asyncio.Event()
         self._shut_down = False
+        self._awaited = ""
         self._pods: dict[str, PodSandbox] = {}
         self._containers: list[Container] = []
         self._mux = Mux(reader, writer)
@@ -92,12 +95,12 @@ class Session:
             "Shutdown": self._shutdown,
         }
 
-    async def run(self, ready: Callable[[str], None]) -> None:
+    async def run(self, ready: Callable[[bool, str], None]) -> None:
         """Runs until the connection is over.
 
         Args:
-            ready: called once when containerd has begun to ask, with the runtime's name and
-            version.
+            ready: called once when the runtime has begun to ask, with whether commands can be
+                wrapped there, and a sentence for people. Where not, it is only waited for the end.
 
         Raises:
             SessionError: always, with the reason for the end.
@@ -108,11 +111,13 @@ class Session:
             await self._step(
                 reading, "synchronize", self._synchronized.wait(), _SYNCHRONIZATION_SECONDS
             )
-            ready(self._runtime)
+            ready(not self._too_old, self._too_old or f"{self._runtime} asks about new containers")
             await reading
             raise SessionError(self._end())
         except CallError as error:
             raise SessionError(f"{self._runtime} refused the registration: {error}") from error
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise SessionError(self._end()) from error
         except OSError as error:
             raise SessionError(f"the connection broke: {error}") from error
         finally:
@@ -124,21 +129,25 @@ class Session:
     ) -> _T:
         """Waits for `step`, but not beyond the connection's end nor for longer than `seconds`."""
         waiting = asyncio.ensure_future(step)
+        self._awaited = name
         try:
             await asyncio.wait(
                 {waiting, reading}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED
             )
             if waiting.done():
+                self._awaited = ""
                 return waiting.result()
         finally:
             waiting.cancel()
         if reading.done():
             reading.result()
-            raise SessionError(f"{self._end()} before it let the plugin {name}")
+            raise SessionError(self._end())
         raise SessionError(f"{self._runtime} did not let the plugin {name} within {seconds:g} s")
 
     def _end(self) -> str:
-        return f"{self._runtime} {'shut the plugin down' if self._shut_down else 'hung up'}"
+        how = "shut the plugin down" if self._shut_down else "hung up"
+        when = f" before it let the plugin {self._awaited}" if self._awaited else ""
+        return f"{self._runtime} {how}{when}"
 
     async def _register(self) -> None:
         request = RegisterPluginRequest(plugin_name=PLUGIN_NAME, plugin_idx=PLUGIN_INDEX)
@@ -152,7 +161,9 @@ class Session:
 
     def _configure(self, payload: bytes) -> ConfigureResponse:
         request = _read(ConfigureRequest, payload)
-        self._runtime = f"{request.runtime_name} {request.runtime_version}".strip() or self._runtime
+        name, version = request.runtime_name, request.runtime_version
+        self._runtime = f"{name} {version}".strip() or self._runtime
+        self._too_old = why_too_old(name, version)
         return ConfigureResponse(events=1 << (CREATE_CONTAINER - 1))
 
     def _synchronize(self, payload: bytes) -> SynchronizeResponse:
@@ -187,7 +198,7 @@ class Session:
 
     def _wrapped(self, pod: PodSandbox, container: Container) -> list[str] | None:
         try:
-            return self._wrap(pod, container)
+            return None if self._too_old else self._wrap(pod, container)
         except Exception:
             log.exception("%s of %s/%s is left as it is", container.name, pod.namespace, pod.name)
             return None
