@@ -1,147 +1,116 @@
-"""A real containerd asks the plugin, and no container ever suffers from it."""
+"""A pod of a real cluster that leaves its command to the image is wrapped, and no other is."""
 
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from queue import Queue
-from threading import Thread
+from typing import Any
 
 import pytest
 
 from mmsnap.pods.nri import INIT_COMMAND, WRAP_ANNOTATION
-from tests.cluster import binaries
-from tests.kubernetes.containerd_alone import Containerd
+from tests.cluster import control_plane, images
+from tests.cluster.cluster import Cluster
+from tests.kubernetes.nri_process import plugin_at
 
-FROM_IMAGE = ["/program", "from", "the image"]
-ASKED = {WRAP_ANNOTATION: "main, second"}
+pytestmark = pytest.mark.timeout(300)
+
+FROM_IMAGE = ["/usr/bin/etcd"]
+WRAPPED = [*INIT_COMMAND, *FROM_IMAGE]
 
 
 @pytest.fixture(scope="module")
-def containerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containerd]:
-    site = Containerd(tmp_path_factory.mktemp("containerd"), binaries.build())
-    yield site
-    site.close()
+def socket(cluster: Cluster) -> Path:
+    """containerd's on the node, as it is reached from here."""
+    return Path(f"/proc/{cluster.node.machine.init_pid}/root/run/nri/nri.sock")
 
 
-class Plugin:
-    """A plugin in a process, and what it tells."""
-
-    def __init__(self, socket: Path) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.kubernetes.nri_process", str(socket)],
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self._told: dict[str, Queue[list[object]]] = {"state": Queue(), "missed": Queue()}
-        Thread(target=self._read, daemon=True).start()
-
-    def next(self, kind: str) -> list[object]:
-        """The next line of that kind."""
-        return self._told[kind].get(timeout=30)
-
-    def await_state(self, connected: bool) -> str:
-        """The reason that is told with it."""
-        while (state := self.next("state"))[0] != connected:
-            pass
-        return str(state[1])
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def _read(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            kind, *told = json.loads(line)
-            self._told[kind].put(told)
+@pytest.fixture(scope="module")
+def init_folder(cluster: Cluster) -> str:
+    """A folder of the node with `mmsnap-init` in it, as the webhook's init container fills one."""
+    build = control_plane.CHECKOUT / "build/init"
+    native = control_plane.CHECKOUT / "native"
+    subprocess.run(["cmake", "-S", native, "-B", build, "--log-level=WARNING"], check=True)
+    subprocess.run(["cmake", "--build", build, "--target", "mmsnap-init"], check=True)
+    folder = cluster.work / "memverge"
+    subprocess.run([build / "init/mmsnap-init", "--install", folder], check=True)
+    return str(folder)
 
 
-@contextmanager
-def plugin_of(containerd: Containerd) -> Iterator[Plugin]:
-    plugin = Plugin(containerd.nri_socket)
-    try:
-        assert plugin.await_state(True) == "containerd v2.2.1 asks about new containers"
-        yield plugin
-    finally:
+def test_a_command_of_the_image_is_wrapped_and_the_program_runs(
+    cluster: Cluster, namespace: str, socket: Path, init_folder: str
+) -> None:
+    with plugin_at(socket):
+        run(cluster, namespace, "asked", init_folder, {WRAP_ANNOTATION: "main"})
+        run(cluster, namespace, "not-asked", init_folder, {})
+    arguments, line = of_main(cluster, namespace, "asked")
+    assert (arguments, line) == (WRAPPED, WRAPPED)
+    assert of_main(cluster, namespace, "not-asked") == (FROM_IMAGE, FROM_IMAGE)
+
+
+def test_pods_start_while_the_plugin_is_killed(
+    cluster: Cluster, namespace: str, socket: Path, init_folder: str
+) -> None:
+    with plugin_at(socket) as plugin:
         plugin.kill()
+        run(cluster, namespace, "asked", init_folder, {WRAP_ANNOTATION: "main"})
+        run(cluster, namespace, "not-asked", init_folder, {})
+        assert of_main(cluster, namespace, "not-asked") == (FROM_IMAGE, FROM_IMAGE)
+    with plugin_at(socket) as plugin:
+        assert plugin.next("missed") == ["asked", "main"]
 
 
-def test_only_the_named_container_is_wrapped(containerd: Containerd) -> None:
-    with plugin_of(containerd):
-        pod = containerd.run_pod("asked", ASKED)
-        assert pod.run("main")[0] == [*INIT_COMMAND, *FROM_IMAGE]
-        assert pod.run("second", ["with", "these"])[0] == [
-            *INIT_COMMAND,
-            "/program",
-            "with",
-            "these",
-        ]
-        assert pod.run("third")[0] == FROM_IMAGE
-        assert containerd.run_pod("not-asked", {}).run("main")[0] == FROM_IMAGE
-
-
-def test_what_is_wrapped_already_is_not_wrapped_again(containerd: Containerd) -> None:
-    wrapped = [*INIT_COMMAND, *FROM_IMAGE]
-    with plugin_of(containerd), plugin_of(containerd):
-        assert containerd.run_pod("twice", ASKED).run("main")[0] == wrapped
-        by_hand = containerd.run_pod("by-hand", ASKED)
-        assert by_hand.run("main", command=wrapped)[0] == wrapped
-
-
-def test_without_the_folder_of_the_init_it_is_left_alone(containerd: Containerd) -> None:
-    with plugin_of(containerd):
-        pod = containerd.run_pod("no-folder", ASKED)
-        assert pod.run("main", init_folder=False)[0] == FROM_IMAGE
-
-
-@pytest.mark.parametrize("length", [4000, 4096, 5000, 100_000])
-def test_long_arguments_arrive_whole(containerd: Containerd, length: int) -> None:
-    """containerd's reader breaks the connection on frames it has no room for."""
-    words = ["a" * length, "b" * (length - 1)] * 3
-    with plugin_of(containerd):
-        pod = containerd.run_pod(f"long-{length}", ASKED)
-        assert pod.run("main", words)[0] == [*INIT_COMMAND, "/program", *words]
-        assert pod.run("second")[0] == [*INIT_COMMAND, *FROM_IMAGE]
-
-
-def test_a_killed_plugin_keeps_no_container_waiting(containerd: Containerd) -> None:
-    with plugin_of(containerd) as plugin:
-        pod = containerd.run_pod("killed", ASKED)
-        plugin.kill()
-        arguments, creation_seconds = pod.run("main")
-        assert arguments == FROM_IMAGE
-        assert containerd.run_pod("beside", {}).run("main")[0] == FROM_IMAGE
-        assert creation_seconds < 1
-    with plugin_of(containerd) as plugin:
-        assert plugin.next("missed") == ["killed", "main"]
-        assert pod.run("second")[0] == [*INIT_COMMAND, *FROM_IMAGE]
-
-
-def test_a_stopped_plugin_costs_its_time_once_and_comes_back(containerd: Containerd) -> None:
-    with plugin_of(containerd) as plugin:
-        pod = containerd.run_pod("stopped", {})
-        plugin.process.send_signal(signal.SIGSTOP)
-        arguments, first_seconds = pod.run("main")
-        assert arguments == FROM_IMAGE
-        assert first_seconds < 4
-        assert pod.run("other")[1] < 1
-        plugin.process.send_signal(signal.SIGCONT)
-        assert "hung up" in plugin.await_state(False)
+def test_a_restart_of_containerd_brings_the_plugin_back(
+    cluster: Cluster, namespace: str, socket: Path, init_folder: str
+) -> None:
+    with plugin_at(socket) as plugin:
+        cluster.restart("containerd")
+        plugin.await_state(False)
         plugin.await_state(True)
-        assert containerd.run_pod("after", ASKED).run("main")[0] == [*INIT_COMMAND, *FROM_IMAGE]
+        run(cluster, namespace, "asked", init_folder, {WRAP_ANNOTATION: "main"})
+    assert of_main(cluster, namespace, "asked")[0] == WRAPPED
 
 
-def test_a_restart_of_containerd_brings_the_plugin_back(containerd: Containerd) -> None:
-    with plugin_of(containerd) as plugin:
-        containerd.kill()
-        assert "hung up" in plugin.await_state(False)
-        assert "containerd is down" in plugin.await_state(False)
-        containerd.start()
-        plugin.await_state(True)
-        assert containerd.run_pod("anew", ASKED).run("main")[0] == [*INIT_COMMAND, *FROM_IMAGE]
+def run(
+    cluster: Cluster, namespace: str, name: str, init_folder: str, annotations: dict[str, str]
+) -> None:
+    """A pod whose program, etcd, serves: it is ready when it answers on its port."""
+    port = 2379
+    cluster.apply(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": name, "namespace": namespace, "annotations": annotations},
+            "spec": {
+                "containers": [
+                    {
+                        "name": "main",
+                        "image": images.ETCD,
+                        "imagePullPolicy": "Never",
+                        "env": [
+                            {"name": "ETCD_LISTEN_CLIENT_URLS", "value": f"http://0.0.0.0:{port}"},
+                            {"name": "ETCD_ADVERTISE_CLIENT_URLS", "value": "http://localhost"},
+                        ],
+                        "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1},
+                        "volumeMounts": [{"name": "init", "mountPath": "/opt/memverge"}],
+                    }
+                ],
+                "volumes": [{"name": "init", "hostPath": {"path": init_folder}}],
+            },
+        }
+    )
+    cluster.wait_for(f"pod/{name}", namespace=namespace)
+
+
+def of_main(cluster: Cluster, namespace: str, pod: str) -> tuple[list[str], list[str]]:
+    """The container's arguments as containerd has them, and those of its first process."""
+    status = cluster.get("pod", pod, "-n", namespace)["status"]["containerStatuses"][0]
+    identity = status["containerID"].removeprefix("containerd://")
+    ctr = ["ctr", "--namespace=k8s.io"]
+    told = cluster.node.enter([*ctr, "containers", "info", identity]).stdout
+    spec: dict[str, Any] = json.loads(told)["Spec"]
+    tasks = cluster.node.enter([*ctr, "tasks", "ls"]).stdout.splitlines()
+    pid = next(line.split()[1] for line in tasks if line.startswith(identity))
+    line = cluster.node.enter(["cat", f"/proc/{pid}/cmdline"]).stdout
+    return spec["process"]["args"], line.rstrip("\0").split("\0")
