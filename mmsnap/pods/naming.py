@@ -1,9 +1,10 @@
 """What a pod's group and members are called.
 
-The webhook writes these names into pods, the agent and the operator find pods by them; so all of them
-ask here, and two workloads never have one name. A name is readable where Kubernetes' names allow it:
-`NAMESPACE--WORKLOAD`, `POD`, `POD--CONTAINER`. Names of Kubernetes may be longer than a DNS label and
-have dots and rows of hyphens; those end in `---` and a hash of the whole, which no readable name has.
+The webhook writes these names into pods, the agent and the operator find pods by them; so all of
+them ask here, and two workloads never have one name. A name is readable where Kubernetes' names
+allow it: `NAMESPACE--WORKLOAD`, `POD`, `POD--CONTAINER`. Names of Kubernetes may be longer than a
+DNS label and have dots and rows of hyphens; those end in `---` and a hash of the whole, which no
+readable name has.
 """
 
 from __future__ import annotations

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from mmsnap.node.agent import Agent
 from mmsnap.pods.driver import Driver
+from mmsnap.pods.nri.plugin import DEFAULT_SOCKET, NriPlugin
 from mmsnap.pods.residents import Residents
 from mmsnap.pods.tools import ENTER, put_out
 from mmsnap.pods.volume import Volumes
@@ -29,11 +31,19 @@ class NodeOfPods:
         name: the node's.
         kubelet: the kubelet's folder.
         programs: a folder with mmsnap-enter.
+        nri: the socket of the container runtime for its plugins.
     """
 
     name: str
     kubelet: Path
     programs: Path
+    nri: Path = DEFAULT_SOCKET
+
+
+def _start_plugin(socket: Path) -> None:
+    """The runtime's plugin, on a thread of its own: no container is to wait for anything else."""
+    plugin = NriPlugin(socket)
+    threading.Thread(target=lambda: asyncio.run(plugin.run()), name="nri", daemon=True).start()
 
 
 async def serve_pods(agent: Agent, node: NodeOfPods) -> None:
@@ -49,6 +59,7 @@ async def serve_pods(agent: Agent, node: NodeOfPods) -> None:
     await residents.return_home()
     driver = Driver(residents, node.name, node.kubelet)
     await driver.start()
+    _start_plugin(node.nri)
     await agent.serve()
     log.info("stopping")
     await driver.stop()

@@ -1,4 +1,4 @@
-"""The NRI plugin in a process of its own, to be killed: what runs there, and what a test holds of it.
+"""An NRI plugin as a process, for the tests: wraps what the annotation names, tells what happens.
 
 Each line that the process prints is a list in JSON: a state with its reason, or what was missed.
 """
