@@ -6,28 +6,25 @@ there ends all of it. Pods share that network, so that none has to be set up.
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
 import os
+import shutil
 import signal
 import subprocess
-import tarfile
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import grpc
+
+from tests.cluster import binaries, images
 
 cri, services = grpc.protos_and_services("tests/kubernetes/cri.proto")
 
 _START_SECONDS = 30.0
 _NODE_NETWORK = 2
-_ENTRYPOINT = ["/program", "from", "the image"]
-
-_PROGRAM = "#include <unistd.h>\nint main(void) { for (;;) pause(); }\n"
+_IMAGE = "localhost/program:1"
 
 _CONFIG = """\
 version = 3
@@ -54,8 +51,8 @@ state = "{folder}/state"
 class Containerd:
     """Ends what it started, containers included."""
 
-    def __init__(self, folder: Path, programs: Mapping[str, Path]) -> None:
-        """`programs`: the folders of what the cluster is made of."""
+    def __init__(self, folder: Path) -> None:
+        programs = binaries.build()
         self._folder = folder
         self._programs = programs["containerd"]
         self._cgroup = f"/mmsnap-{uuid.uuid4().hex[:8]}"
@@ -68,11 +65,22 @@ class Containerd:
         )
         Path("/run/containerd").mkdir(exist_ok=True)
         self.start()
-        archive = folder / "image.tar"
-        archive.write_bytes(image_archive("localhost/program:1", _build(folder), _ENTRYPOINT))
+        archive = self._make_image()
         address = f"--address={folder}/containerd.sock"
         ctr = self._programs / "ctr"
         self._inside(str(ctr), address, "--namespace=k8s.io", "images", "import", str(archive))
+
+    def _make_image(self) -> Path:
+        """Of one program, which waits; it also stands where `mmsnap-init` is mounted."""
+        root, volume = self._folder / "image", self._folder / "memverge"
+        for place in root / "program", volume / "mmsnap-init":
+            place.parent.mkdir()
+            shutil.copy(binaries.pause(), place)
+        archive = self._folder / "image.tar"
+        images.archive(
+            archive, _IMAGE, root, Entrypoint=["/program"], command=["from", "the image"]
+        )
+        return archive
 
     def start(self) -> None:
         """Starts the daemon, and returns when it answers."""
@@ -164,7 +172,7 @@ class Pod:
                 sandbox_config=self._config,
                 config=cri.ContainerConfig(
                     metadata=cri.ContainerMetadata(name=name),
-                    image=cri.ImageSpec(image="localhost/program:1"),
+                    image=cri.ImageSpec(image=_IMAGE),
                     command=command,
                     args=args,
                     mounts=[mount] * init_folder,
@@ -201,41 +209,3 @@ def _remove_cgroup(folder: Path) -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
-
-
-def image_archive(name: str, program: Path, entrypoint: Sequence[str]) -> bytes:
-    """An image of one program, as `ctr images import` takes it."""
-    layer = io.BytesIO()
-    with tarfile.open(fileobj=layer, mode="w") as tar:
-        tar.add(program, "program")
-    digest = hashlib.sha256(layer.getvalue()).hexdigest()
-    config = _json(
-        architecture="amd64",
-        os="linux",
-        config={"Entrypoint": list(entrypoint[:1]), "Cmd": list(entrypoint[1:])},
-        rootfs={"type": "layers", "diff_ids": [f"sha256:{digest}"]},
-    )
-    named = f"{hashlib.sha256(config).hexdigest()}.json"
-    manifest = json.dumps([{"Config": named, "RepoTags": [name], "Layers": ["layer.tar"]}])
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        for path, data in (
-            (named, config), ("layer.tar", layer.getvalue()), ("manifest.json", manifest.encode()),
-        ):  # fmt: skip
-            entry = tarfile.TarInfo(path)
-            entry.size = len(data)
-            tar.addfile(entry, io.BytesIO(data))
-    return archive.getvalue()
-
-
-def _json(**fields: Any) -> bytes:
-    return json.dumps(fields).encode()
-
-
-def _build(folder: Path) -> Path:
-    """The program of the image, which also stands where `mmsnap-init` is mounted."""
-    source, program = folder / "program.c", folder / "memverge" / "mmsnap-init"
-    source.write_text(_PROGRAM)
-    program.parent.mkdir()
-    subprocess.run(["gcc", "-static", "-O2", "-o", str(program), str(source)], check=True)
-    return program

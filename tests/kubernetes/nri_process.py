@@ -1,4 +1,4 @@
-"""An NRI plugin as a process, for the tests: wraps what the annotation names, tells what happens.
+"""The NRI plugin in a process of its own, to be killed: what runs there, and a test's hold on it.
 
 Each line that the process prints is a list in JSON: a state with its reason, or what was missed.
 """

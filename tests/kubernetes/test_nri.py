@@ -34,6 +34,7 @@ def init_folder(cluster: Cluster) -> str:
     subprocess.run(["cmake", "-S", native, "-B", build, "--log-level=WARNING"], check=True)
     subprocess.run(["cmake", "--build", build, "--target", "mmsnap-init"], check=True)
     folder = cluster.work / "memverge"
+    folder.mkdir(exist_ok=True)
     subprocess.run([build / "init/mmsnap-init", "--install", folder], check=True)
     return str(folder)
 
@@ -90,7 +91,10 @@ def run(
                         "imagePullPolicy": "Never",
                         "env": [
                             {"name": "ETCD_LISTEN_CLIENT_URLS", "value": f"http://0.0.0.0:{port}"},
-                            {"name": "ETCD_ADVERTISE_CLIENT_URLS", "value": "http://localhost"},
+                            {
+                                "name": "ETCD_ADVERTISE_CLIENT_URLS",
+                                "value": f"http://localhost:{port}",
+                            },
                         ],
                         "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1},
                         "volumeMounts": [{"name": "init", "mountPath": "/opt/memverge"}],

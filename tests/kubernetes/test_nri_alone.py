@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 
 import pytest
 
 from mmsnap.pods.nri import INIT_COMMAND, WRAP_ANNOTATION
-from tests.cluster import binaries
 from tests.kubernetes.containerd_alone import Containerd
 from tests.kubernetes.nri_process import plugin_at
 
@@ -18,7 +18,9 @@ ASKED = {WRAP_ANNOTATION: "main, second"}
 
 @pytest.fixture(scope="module")
 def containerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containerd]:
-    site = Containerd(tmp_path_factory.mktemp("containerd"), binaries.build())
+    if os.geteuid() != 0:
+        pytest.skip("only root can make the namespaces of a containerd")
+    site = Containerd(tmp_path_factory.mktemp("containerd"))
     yield site
     site.close()
 
@@ -27,12 +29,8 @@ def test_only_the_named_container_is_wrapped(containerd: Containerd) -> None:
     with plugin_at(containerd.nri_socket):
         pod = containerd.run_pod("asked", ASKED)
         assert pod.run("main")[0] == [*INIT_COMMAND, *FROM_IMAGE]
-        assert pod.run("second", ["with", "these"])[0] == [
-            *INIT_COMMAND,
-            "/program",
-            "with",
-            "these",
-        ]
+        with_others = ["/program", "with", "these"]
+        assert pod.run("second", ["with", "these"])[0] == [*INIT_COMMAND, *with_others]
         assert pod.run("third")[0] == FROM_IMAGE
         assert containerd.run_pod("not-asked", {}).run("main")[0] == FROM_IMAGE
 
