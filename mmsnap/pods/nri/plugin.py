@@ -23,7 +23,10 @@ DEFAULT_SOCKET: Final = Path("/var/run/nri/nri.sock")
 
 State = Callable[[bool, str], None]
 
-# The first is short: after a restart of containerd, containers are created at once.
+# After a restart of containerd, containers are created at once, so that it is not awaited in ever
+# longer steps; to find nobody at a socket costs next to nothing.
+_UNREACHABLE_SECONDS: Final = 0.2
+# Who is there and does not get on with us is left in peace ever longer.
 _FIRST_RETRY_SECONDS: Final = 0.1
 _LAST_RETRY_SECONDS: Final = 5.0
 
@@ -63,29 +66,30 @@ class NriPlugin:
         """Serves until cancelled."""
         while True:
             try:
-                await self._connect_and_serve()
-            except SessionError as error:
-                self._tell(False, str(error))
-            except Exception as error:
-                log.exception("the NRI plugin failed, and goes on")
-                self._tell(False, f"the plugin failed: {error!r}")
+                reader, writer = await asyncio.open_unix_connection(self._socket)
+            except OSError as error:
+                self._tell(False, self._why_unreachable(error))
+                await asyncio.sleep(_UNREACHABLE_SECONDS)
+                continue
+            await self._serve(reader, writer)
             await asyncio.sleep(self._retry_seconds)
             self._retry_seconds = min(2 * self._retry_seconds, _LAST_RETRY_SECONDS)
 
-    async def _connect_and_serve(self) -> None:
-        try:
-            reader, writer = await asyncio.open_unix_connection(self._socket)
-        except OSError as error:
-            raise SessionError(self._why_unreachable(error)) from error
-        began = asyncio.get_running_loop().time()
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        clock = asyncio.get_running_loop().time
+        began = clock()
         try:
             await Session(reader, writer, self._wrap, self._miss).run(self._tell)
+        except SessionError as error:
+            self._tell(False, str(error))
+        except Exception as error:
+            log.exception("the NRI plugin failed, and goes on")
+            self._tell(False, f"the plugin failed: {error!r}")
         finally:
             writer.transport.abort()
-            # Only a connection that held: one that is dropped as soon as it stands is not tried in
-            # haste.
-            if asyncio.get_running_loop().time() - began > _LAST_RETRY_SECONDS:
-                self._retry_seconds = _FIRST_RETRY_SECONDS
+        # Only after one that held: a connection that is dropped at once is not made anew in haste.
+        if clock() - began > _LAST_RETRY_SECONDS:
+            self._retry_seconds = _FIRST_RETRY_SECONDS
 
     def _why_unreachable(self, error: OSError) -> str:
         if isinstance(error, FileNotFoundError):
