@@ -36,6 +36,8 @@ state = "{folder}/state"
   socket_path = "{folder}/nri.sock"
   plugin_path = "{folder}/nri-plugins"
   plugin_config_path = "{folder}/nri-config"
+  [plugins."io.containerd.nri.v1.nri".default_validator]
+    enable = {validator}
 [plugins."io.containerd.cri.v1.runtime"]
   restrict_oom_score_adj = true
   disable_apparmor = true
@@ -51,13 +53,14 @@ state = "{folder}/state"
 class Containerd:
     """Ends what it started, containers included."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, validator: bool = False) -> None:
+        """`validator`: containerd checks that the plugins are there which a pod requires."""
         programs = binaries.build()
         self._folder = folder
         self._programs = programs["containerd"]
         self._cgroup = f"/mmsnap-{uuid.uuid4().hex[:8]}"
         self.nri_socket = folder / "nri.sock"
-        (folder / "config.toml").write_text(_CONFIG.format(folder=folder, runc=programs["runc"]))
+        (folder / "config.toml").write_text(_CONFIG.format(folder=folder, runc=programs["runc"], validator=str(validator).lower()))
         alone = ("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
         # bash reaps what is orphaned there, the shims of containers that is.
         self._first = subprocess.Popen(

@@ -5,22 +5,35 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
+import grpc
 import pytest
 
 from mmsnap.pods.nri import INIT_COMMAND, WRAP_ANNOTATION
+from mmsnap.pods.nri.session import PLUGIN_NAME
 from tests.kubernetes.containerd_alone import Containerd
 from tests.kubernetes.nri_process import plugin_at
 
 FROM_IMAGE = ["/program", "from", "the image"]
 ASKED = {WRAP_ANNOTATION: "main, second"}
+REQUIRED = {"required-plugins.noderesource.dev": f'["{PLUGIN_NAME}"]'}
 
 
 @pytest.fixture(scope="module")
 def containerd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Containerd]:
+    yield from _alone(tmp_path_factory.mktemp("containerd"), validator=False)
+
+
+@pytest.fixture
+def strict_containerd(tmp_path: Path) -> Iterator[Containerd]:
+    yield from _alone(tmp_path, validator=True)
+
+
+def _alone(folder: Path, *, validator: bool) -> Iterator[Containerd]:
     if os.geteuid() != 0:
         pytest.skip("only root can make the namespaces of a containerd")
-    site = Containerd(tmp_path_factory.mktemp("containerd"))
+    site = Containerd(folder, validator=validator)
     yield site
     site.close()
 
@@ -94,3 +107,14 @@ def test_a_restart_of_containerd_brings_the_plugin_back(containerd: Containerd) 
         containerd.start()
         plugin.await_state(True)
         assert containerd.run_pod("anew", ASKED).run("main")[0] == [*INIT_COMMAND, *FROM_IMAGE]
+
+
+def test_with_the_validator_a_pod_that_requires_the_plugin_waits_for_it(
+    strict_containerd: Containerd,
+) -> None:
+    pod = strict_containerd.run_pod("requires", ASKED | REQUIRED)
+    with pytest.raises(grpc.RpcError, match='required plugin "mmsnap" not present'):
+        pod.run("main")
+    assert strict_containerd.run_pod("beside", {}).run("main")[0] == FROM_IMAGE
+    with plugin_at(strict_containerd.nri_socket):
+        assert pod.run("main")[0] == [*INIT_COMMAND, *FROM_IMAGE]
