@@ -60,7 +60,9 @@ class Containerd:
         self._programs = programs["containerd"]
         self._cgroup = f"/mmsnap-{uuid.uuid4().hex[:8]}"
         self.nri_socket = folder / "nri.sock"
-        (folder / "config.toml").write_text(_CONFIG.format(folder=folder, runc=programs["runc"], validator=str(validator).lower()))
+        (folder / "config.toml").write_text(
+            _CONFIG.format(folder=folder, runc=programs["runc"], validator=str(validator).lower())
+        )
         alone = ("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc")
         # bash reaps what is orphaned there, the shims of containers that is.
         self._first = subprocess.Popen(
