@@ -190,8 +190,16 @@ class Pod:
             cri.ContainerStatusRequest(container_id=created.container_id, verbose=True)
         )
         pid = json.loads(status.info["info"])["pid"]
-        line = self._containerd._inside("cat", f"/proc/{pid}/cmdline")
-        return line.decode().rstrip("\0").split("\0"), creation_seconds
+        return self._arguments(pid), creation_seconds
+
+    def _arguments(self, pid: int) -> list[str]:
+        """Of the process, once it is what it was started for: at first it is still runc."""
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            line = self._containerd._inside("cat", f"/proc/{pid}/cmdline")
+            arguments = line.decode().rstrip("\0").split("\0")
+            if not arguments[0].endswith("runc") or time.monotonic() > deadline:
+                return arguments
 
 
 def _children(pid: int) -> list[int]:
