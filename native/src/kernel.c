@@ -13,10 +13,25 @@
 #define REQUIRED (UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_WP_UNPOPULATED | UFFD_FEATURE_WP_HUGETLBFS_SHMEM)
 #define PROBE_PAGES 8
 
+#define UFFD_FLAGS (O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY)
+#define UFFD_DEVICE "/dev/userfaultfd"
+
+/* User mode only: all that is needed, and allowed to everybody. Filters of containers may forbid the call all
+ * the same; then the device does, where the container was given it. */
+static int make_userfaultfd(void) {
+    int fd = (int)syscall(SYS_userfaultfd, UFFD_FLAGS);
+    if (fd >= 0 || (errno != EPERM && errno != ENOSYS)) return fd >= 0 ? fd : -errno;
+    int error = errno, device = open(UFFD_DEVICE, O_RDWR | O_CLOEXEC);
+    if (device < 0) return -error;
+    fd = ioctl(device, USERFAULTFD_IOC_NEW, UFFD_FLAGS);
+    if (fd < 0) error = errno;
+    close(device);
+    return fd >= 0 ? fd : -error;
+}
+
 static int open_userfaultfd(uint64_t features) {
-    /* User mode only: all that is needed, and allowed to everybody. */
-    int fd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | UFFD_USER_MODE_ONLY);
-    if (fd < 0) return -errno;
+    int fd = make_userfaultfd();
+    if (fd < 0) return fd;
     struct uffdio_api api = {.api = UFFD_API, .features = features};
     if (ioctl(fd, UFFDIO_API, &api) == 0) return fd;
     int error = errno;

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19mmsnap/pods/nri/nri.proto\x12\x14nri.pkg.api.v1alpha1\"@\n\x15RegisterPluginRequest\x12\x13\n\x0bplugin_name\x18\x01 \x01(\t\x12\x12\n\nplugin_idx\x18\x02 \x01(\t\"\x88\x01\n\x10\x43onfigureRequest\x12\x0e\n\x06\x63onfig\x18\x01 \x01(\t\x12\x14\n\x0cruntime_name\x18\x02 \x01(\t\x12\x17\n\x0fruntime_version\x18\x03 \x01(\t\x12\x1c\n\x14registration_timeout\x18\x04 \x01(\x03\x12\x17\n\x0frequest_timeout\x18\x05 \x01(\x03\"#\n\x11\x43onfigureResponse\x12\x0e\n\x06\x65vents\x18\x02 \x01(\x05\"\x87\x01\n\x12SynchronizeRequest\x12.\n\x04pods\x18\x01 \x03(\x0b\x32 .nri.pkg.api.v1alpha1.PodSandbox\x12\x33\n\ncontainers\x18\x02 \x03(\x0b\x32\x1f.nri.pkg.api.v1alpha1.Container\x12\x0c\n\x04more\x18\x03 \x01(\x08\"#\n\x13SynchronizeResponse\x12\x0c\n\x04more\x18\x02 \x01(\x08\"{\n\x16\x43reateContainerRequest\x12-\n\x03pod\x18\x01 \x01(\x0b\x32 .nri.pkg.api.v1alpha1.PodSandbox\x12\x32\n\tcontainer\x18\x02 \x01(\x0b\x32\x1f.nri.pkg.api.v1alpha1.Container\"T\n\x17\x43reateContainerResponse\x12\x39\n\x06\x61\x64just\x18\x01 \x01(\x0b\x32).nri.pkg.api.v1alpha1.ContainerAdjustment\"#\n\x13\x43ontainerAdjustment\x12\x0c\n\x04\x61rgs\x18\t \x03(\t\"\x07\n\x05\x45mpty\"\xc2\x01\n\nPodSandbox\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03uid\x18\x03 \x01(\t\x12\x11\n\tnamespace\x18\x04 \x01(\t\x12\x46\n\x0b\x61nnotations\x18\x06 \x03(\x0b\x32\x31.nri.pkg.api.v1alpha1.PodSandbox.AnnotationsEntry\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xad\x01\n\tContainer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0epod_sandbox_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x33\n\x05state\x18\x04 \x01(\x0e\x32$.nri.pkg.api.v1alpha1.ContainerState\x12\x0c\n\x04\x61rgs\x18\x07 \x03(\t\x12+\n\x06mounts\x18\t \x03(\x0b\x32\x1b.nri.pkg.api.v1alpha1.Mount\"\x1c\n\x05Mount\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t**\n\x05\x45vent\x12\x0b\n\x07UNKNOWN\x10\x00\x12\x14\n\x10\x43REATE_CONTAINER\x10\x04*\x82\x01\n\x0e\x43ontainerState\x12\x15\n\x11\x43ONTAINER_UNKNOWN\x10\x00\x12\x15\n\x11\x43ONTAINER_CREATED\x10\x01\x12\x14\n\x10\x43ONTAINER_PAUSED\x10\x02\x12\x15\n\x11\x43ONTAINER_RUNNING\x10\x03\x12\x15\n\x11\x43ONTAINER_STOPPED\x10\x04\x32\x65\n\x07Runtime\x12Z\n\x0eRegisterPlugin\x12+.nri.pkg.api.v1alpha1.RegisterPluginRequest\x1a\x1b.nri.pkg.api.v1alpha1.Empty2\x80\x03\n\x06Plugin\x12\\\n\tConfigure\x12&.nri.pkg.api.v1alpha1.ConfigureRequest\x1a\'.nri.pkg.api.v1alpha1.ConfigureResponse\x12\x62\n\x0bSynchronize\x12(.nri.pkg.api.v1alpha1.SynchronizeRequest\x1a).nri.pkg.api.v1alpha1.SynchronizeResponse\x12\x44\n\x08Shutdown\x12\x1b.nri.pkg.api.v1alpha1.Empty\x1a\x1b.nri.pkg.api.v1alpha1.Empty\x12n\n\x0f\x43reateContainer\x12,.nri.pkg.api.v1alpha1.CreateContainerRequest\x1a-.nri.pkg.api.v1alpha1.CreateContainerResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19mmsnap/pods/nri/nri.proto\x12\x14nri.pkg.api.v1alpha1\"@\n\x15RegisterPluginRequest\x12\x13\n\x0bplugin_name\x18\x01 \x01(\t\x12\x12\n\nplugin_idx\x18\x02 \x01(\t\"\x88\x01\n\x10\x43onfigureRequest\x12\x0e\n\x06\x63onfig\x18\x01 \x01(\t\x12\x14\n\x0cruntime_name\x18\x02 \x01(\t\x12\x17\n\x0fruntime_version\x18\x03 \x01(\t\x12\x1c\n\x14registration_timeout\x18\x04 \x01(\x03\x12\x17\n\x0frequest_timeout\x18\x05 \x01(\x03\"#\n\x11\x43onfigureResponse\x12\x0e\n\x06\x65vents\x18\x02 \x01(\x05\"\x87\x01\n\x12SynchronizeRequest\x12.\n\x04pods\x18\x01 \x03(\x0b\x32 .nri.pkg.api.v1alpha1.PodSandbox\x12\x33\n\ncontainers\x18\x02 \x03(\x0b\x32\x1f.nri.pkg.api.v1alpha1.Container\x12\x0c\n\x04more\x18\x03 \x01(\x08\"#\n\x13SynchronizeResponse\x12\x0c\n\x04more\x18\x02 \x01(\x08\"{\n\x16\x43reateContainerRequest\x12-\n\x03pod\x18\x01 \x01(\x0b\x32 .nri.pkg.api.v1alpha1.PodSandbox\x12\x32\n\tcontainer\x18\x02 \x01(\x0b\x32\x1f.nri.pkg.api.v1alpha1.Container\"T\n\x17\x43reateContainerResponse\x12\x39\n\x06\x61\x64just\x18\x01 \x01(\x0b\x32).nri.pkg.api.v1alpha1.ContainerAdjustment\"b\n\x13\x43ontainerAdjustment\x12=\n\x05linux\x18\x06 \x01(\x0b\x32..nri.pkg.api.v1alpha1.LinuxContainerAdjustment\x12\x0c\n\x04\x61rgs\x18\t \x03(\t\"N\n\x18LinuxContainerAdjustment\x12\x32\n\x07\x64\x65vices\x18\x01 \x03(\x0b\x32!.nri.pkg.api.v1alpha1.LinuxDevice\"\x82\x01\n\x0bLinuxDevice\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\r\n\x05major\x18\x03 \x01(\x03\x12\r\n\x05minor\x18\x04 \x01(\x03\x12\x39\n\tfile_mode\x18\x05 \x01(\x0b\x32&.nri.pkg.api.v1alpha1.OptionalFileMode\"!\n\x10OptionalFileMode\x12\r\n\x05value\x18\x01 \x01(\r\"\x07\n\x05\x45mpty\"\xc2\x01\n\nPodSandbox\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0b\n\x03uid\x18\x03 \x01(\t\x12\x11\n\tnamespace\x18\x04 \x01(\t\x12\x46\n\x0b\x61nnotations\x18\x06 \x03(\x0b\x32\x31.nri.pkg.api.v1alpha1.PodSandbox.AnnotationsEntry\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xad\x01\n\tContainer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0epod_sandbox_id\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x33\n\x05state\x18\x04 \x01(\x0e\x32$.nri.pkg.api.v1alpha1.ContainerState\x12\x0c\n\x04\x61rgs\x18\x07 \x03(\t\x12+\n\x06mounts\x18\t \x03(\x0b\x32\x1b.nri.pkg.api.v1alpha1.Mount\",\n\x05Mount\x12\x13\n\x0b\x64\x65stination\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x03 \x01(\t**\n\x05\x45vent\x12\x0b\n\x07UNKNOWN\x10\x00\x12\x14\n\x10\x43REATE_CONTAINER\x10\x04*\x82\x01\n\x0e\x43ontainerState\x12\x15\n\x11\x43ONTAINER_UNKNOWN\x10\x00\x12\x15\n\x11\x43ONTAINER_CREATED\x10\x01\x12\x14\n\x10\x43ONTAINER_PAUSED\x10\x02\x12\x15\n\x11\x43ONTAINER_RUNNING\x10\x03\x12\x15\n\x11\x43ONTAINER_STOPPED\x10\x04\x32\x65\n\x07Runtime\x12Z\n\x0eRegisterPlugin\x12+.nri.pkg.api.v1alpha1.RegisterPluginRequest\x1a\x1b.nri.pkg.api.v1alpha1.Empty2\x80\x03\n\x06Plugin\x12\\\n\tConfigure\x12&.nri.pkg.api.v1alpha1.ConfigureRequest\x1a\'.nri.pkg.api.v1alpha1.ConfigureResponse\x12\x62\n\x0bSynchronize\x12(.nri.pkg.api.v1alpha1.SynchronizeRequest\x1a).nri.pkg.api.v1alpha1.SynchronizeResponse\x12\x44\n\x08Shutdown\x12\x1b.nri.pkg.api.v1alpha1.Empty\x1a\x1b.nri.pkg.api.v1alpha1.Empty\x12n\n\x0f\x43reateContainer\x12,.nri.pkg.api.v1alpha1.CreateContainerRequest\x1a-.nri.pkg.api.v1alpha1.CreateContainerResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,10 +33,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PODSANDBOX_ANNOTATIONSENTRY']._loaded_options = None
   _globals['_PODSANDBOX_ANNOTATIONSENTRY']._serialized_options = b'8\001'
-  _globals['_EVENT']._serialized_start=1128
-  _globals['_EVENT']._serialized_end=1170
-  _globals['_CONTAINERSTATE']._serialized_start=1173
-  _globals['_CONTAINERSTATE']._serialized_end=1303
+  _globals['_EVENT']._serialized_start=1455
+  _globals['_EVENT']._serialized_end=1497
+  _globals['_CONTAINERSTATE']._serialized_start=1500
+  _globals['_CONTAINERSTATE']._serialized_end=1630
   _globals['_REGISTERPLUGINREQUEST']._serialized_start=51
   _globals['_REGISTERPLUGINREQUEST']._serialized_end=115
   _globals['_CONFIGUREREQUEST']._serialized_start=118
@@ -52,19 +52,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATECONTAINERRESPONSE']._serialized_start=593
   _globals['_CREATECONTAINERRESPONSE']._serialized_end=677
   _globals['_CONTAINERADJUSTMENT']._serialized_start=679
-  _globals['_CONTAINERADJUSTMENT']._serialized_end=714
-  _globals['_EMPTY']._serialized_start=716
-  _globals['_EMPTY']._serialized_end=723
-  _globals['_PODSANDBOX']._serialized_start=726
-  _globals['_PODSANDBOX']._serialized_end=920
-  _globals['_PODSANDBOX_ANNOTATIONSENTRY']._serialized_start=870
-  _globals['_PODSANDBOX_ANNOTATIONSENTRY']._serialized_end=920
-  _globals['_CONTAINER']._serialized_start=923
-  _globals['_CONTAINER']._serialized_end=1096
-  _globals['_MOUNT']._serialized_start=1098
-  _globals['_MOUNT']._serialized_end=1126
-  _globals['_RUNTIME']._serialized_start=1305
-  _globals['_RUNTIME']._serialized_end=1406
-  _globals['_PLUGIN']._serialized_start=1409
-  _globals['_PLUGIN']._serialized_end=1793
+  _globals['_CONTAINERADJUSTMENT']._serialized_end=777
+  _globals['_LINUXCONTAINERADJUSTMENT']._serialized_start=779
+  _globals['_LINUXCONTAINERADJUSTMENT']._serialized_end=857
+  _globals['_LINUXDEVICE']._serialized_start=860
+  _globals['_LINUXDEVICE']._serialized_end=990
+  _globals['_OPTIONALFILEMODE']._serialized_start=992
+  _globals['_OPTIONALFILEMODE']._serialized_end=1025
+  _globals['_EMPTY']._serialized_start=1027
+  _globals['_EMPTY']._serialized_end=1034
+  _globals['_PODSANDBOX']._serialized_start=1037
+  _globals['_PODSANDBOX']._serialized_end=1231
+  _globals['_PODSANDBOX_ANNOTATIONSENTRY']._serialized_start=1181
+  _globals['_PODSANDBOX_ANNOTATIONSENTRY']._serialized_end=1231
+  _globals['_CONTAINER']._serialized_start=1234
+  _globals['_CONTAINER']._serialized_end=1407
+  _globals['_MOUNT']._serialized_start=1409
+  _globals['_MOUNT']._serialized_end=1453
+  _globals['_RUNTIME']._serialized_start=1632
+  _globals['_RUNTIME']._serialized_end=1733
+  _globals['_PLUGIN']._serialized_start=1736
+  _globals['_PLUGIN']._serialized_end=2120
 # @@protoc_insertion_point(module_scope)

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NoReturn
 
+from mmsnap.pods.nri.lending import lend_userfaultfd
 from mmsnap.pods.nri.nri_pb2 import Container, PodSandbox
-from mmsnap.pods.nri.session import Missed, Session, SessionError, Wrap
+from mmsnap.pods.nri.session import Lend, Missed, Session, SessionError, Wrap
 from mmsnap.pods.nri.wrapping import wrap_named
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class NriPlugin:
         socket: Path = DEFAULT_SOCKET,
         wrap: Wrap = wrap_named,
         *,
+        lend: Lend = lend_userfaultfd,
         on_state: State | None = None,
         on_missed: Missed | None = None,
     ) -> None:
@@ -50,6 +52,7 @@ class NriPlugin:
         Args:
             wrap: what a container's arguments are to be, or None for as they are. It must not wait;
                 where it raises, the container is left as it is.
+            lend: the device that a container gets; the same holds for it.
             on_state: called when the connection comes or goes, and when the reason for its absence
                 is another one, with whether it is there and a sentence for people.
             on_missed: called for each running container that would have been wrapped, had the
@@ -57,6 +60,7 @@ class NriPlugin:
         """
         self._socket = socket
         self._wrap = wrap
+        self._lend = lend
         self._on_state = on_state
         self._on_missed = on_missed
         self._told: tuple[bool, str] | None = None
@@ -79,7 +83,7 @@ class NriPlugin:
         clock = asyncio.get_running_loop().time
         began = clock()
         try:
-            await Session(reader, writer, self._wrap, self._miss).run(self._tell)
+            await Session(reader, writer, self._wrap, self._lend, self._miss).run(self._tell)
         except SessionError as error:
             self._tell(False, str(error))
         except Exception as error:

@@ -27,6 +27,8 @@ from mmsnap.pods.nri.nri_pb2 import (
     CreateContainerRequest,
     CreateContainerResponse,
     Empty,
+    LinuxContainerAdjustment,
+    LinuxDevice,
     PodSandbox,
     RegisterPluginRequest,
     SynchronizeRequest,
@@ -54,6 +56,7 @@ _SYNCHRONIZATION_SECONDS: Final = 60.0
 _TAKEN_OVER: Final = ""
 
 Wrap = Callable[[PodSandbox, Container], list[str] | None]
+Lend = Callable[[Container], LinuxDevice | None]
 Missed = Callable[[PodSandbox, Container], None]
 
 _T = TypeVar("_T")
@@ -72,9 +75,11 @@ class Session:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         wrap: Wrap,
+        lend: Lend,
         missed: Missed,
     ) -> None:
         self._wrap = wrap
+        self._lend = lend
         self._missed = missed
         self._runtime = "the container runtime"
         self._too_old: str | None = None
@@ -190,11 +195,24 @@ class Session:
     def _create_container(self, payload: bytes) -> CreateContainerResponse:
         request = _read(CreateContainerRequest, payload)
         pod, container = request.pod, request.container
+        adjustment = ContainerAdjustment()
         arguments = self._wrapped(pod, container)
-        if not arguments:
+        if arguments:
+            adjustment.args.extend([_TAKEN_OVER, *arguments])
+            log.info("wrapped %s of %s/%s", container.name, pod.namespace, pod.name)
+        device = self._lent(pod, container)
+        if device is not None:
+            adjustment.linux.CopyFrom(LinuxContainerAdjustment(devices=[device]))
+        if not adjustment.ByteSize():
             return CreateContainerResponse()
-        log.info("wrapped %s of %s/%s", container.name, pod.namespace, pod.name)
-        return CreateContainerResponse(adjust=ContainerAdjustment(args=[_TAKEN_OVER, *arguments]))
+        return CreateContainerResponse(adjust=adjustment)
+
+    def _lent(self, pod: PodSandbox, container: Container) -> LinuxDevice | None:
+        try:
+            return self._lend(container)
+        except Exception:
+            log.exception("%s of %s/%s gets no device", container.name, pod.namespace, pod.name)
+            return None
 
     def _wrapped(self, pod: PodSandbox, container: Container) -> list[str] | None:
         try:
