@@ -35,8 +35,8 @@ test: $(STAMP)    ## the C core under sanitizers, then every quick test
 	ctest --test-dir build/sanitize --output-on-failure --no-tests=error --repeat after-timeout:3
 	$(BIN)/python -m pytest --ignore=tests/prove --ignore=tests/kubernetes
 
-test-cluster: $(STAMP)    ## a real Kubernetes on this machine, and every test on it (as root; needs Go)
-	$(BIN)/python -m pytest tests/kubernetes --timeout=600
+test-cluster: $(STAMP)    ## a real Kubernetes on this machine, and every test on it (as root, needs Go; KEEP=1 leaves it up)
+	$(BIN)/python -m pytest tests/kubernetes --timeout=600 $(if $(KEEP),--keep)
 
 hazelcast: $(STAMP)    ## checkpoint a running Hazelcast cluster, kill it, bring it back (as root)
 	$(BIN)/python tutorials/hazelcast/run.py --json build/hazelcast.json

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.cluster import images
+from tests.cluster import binaries, images
 from tests.cluster.cluster import Cluster, ClusterFailed
 
 
@@ -24,9 +24,14 @@ def main() -> int:
 
 def _up(cluster: Cluster, options: argparse.Namespace) -> int:
     began = time.monotonic()
-    cluster.up(options.nodes)
-    for image in (images.debian(), images.etcd()) if options.images else ():
-        cluster.load_image(image)
+    try:
+        cluster.up(options.nodes)
+        for image in (images.debian(), images.etcd()):
+            cluster.load_image(image)
+    except BaseException:
+        if not options.keep:
+            cluster.down()
+        raise
     print(f"{options.nodes} node(s) ready after {time.monotonic() - began:.0f} s")
     print(f"kubectl: {sys.executable} -m tests.cluster --name {cluster.name} kubectl get pods -A")
     return 0
@@ -52,13 +57,13 @@ def _status(cluster: Cluster, options: argparse.Namespace) -> int:
 
 def _kubectl(cluster: Cluster, options: argparse.Namespace) -> int:
     words = cluster.kubectl_command(*options.words)
-    os.execvp(words[0], words)
+    os.execvpe(words[0], words, binaries.environment())
 
 
 def _enter(cluster: Cluster, options: argparse.Namespace) -> int:
     node = next(each for each in cluster.nodes if each.name == options.node)
     words = node.machine.inside(options.words or ["bash"])
-    os.execvp(words[0], words)
+    os.execvpe(words[0], words, binaries.environment() | {"TERM": os.environ.get("TERM", "dumb")})
 
 
 def _load(cluster: Cluster, options: argparse.Namespace) -> int:
@@ -95,7 +100,7 @@ def _read() -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     up = commands.add_parser("up", help="bring it up anew")
     up.add_argument("--nodes", type=int, choices=(1, 2, 3), default=1)
-    up.add_argument("--images", action="store_true", help="load the images for tests too")
+    up.add_argument("--keep", action="store_true", help="leave what is there when it fails")
     commands.add_parser("down", help="end it, and remove all of it")
     commands.add_parser("status", help="nodes, components and their process ids")
     kubectl = commands.add_parser("kubectl", help="as the administrator")

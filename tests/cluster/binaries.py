@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ from tests.debian import install_packages
 
 _SOURCES: Final = Path(__file__).with_name("go")
 _PACKAGES: Final = ("gcc", "libc6-dev", "libseccomp-dev", "pkg-config")
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _TOO_OLD: Final = "Go 1.24 or newer is needed to build Kubernetes, from https://go.dev/dl"
 
 
@@ -74,6 +76,7 @@ _PARTS: Final = (
 )
 
 
+@cache
 def build() -> dict[str, Path]:
     """The folder of programs of every part, built where it is missing.
 
@@ -89,6 +92,12 @@ def build() -> dict[str, Path]:
     for part in missing:
         _build(part)
     return {part.name: part.built for part in _PARTS}
+
+
+def environment() -> dict[str, str]:
+    """For what runs in a cluster: its programs, and nothing of what this machine's user has set."""
+    folders = [str(folder) for folder in build().values()]
+    return {"PATH": ":".join([*folders, _PATH]), "HOME": "/root", "LANG": "C.UTF-8"}
 
 
 def pause() -> Path:

@@ -14,8 +14,10 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from fcntl import LOCK_EX, flock
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 
@@ -115,7 +117,7 @@ class Cluster:
     def power_on(self, number: int) -> None:
         """It comes up with the disk it had, and is awaited."""
         node = self._node(number)
-        with self._explained():
+        with self._locked(), self._explained():
             self._power_on(node)
             if number == 1:
                 self._start_control_plane()
@@ -124,9 +126,9 @@ class Cluster:
     def restart(self, component: str, number: int = 1) -> None:
         """Kills one component (SIGKILL) and starts it again; returns when it answers."""
         node = self._node(number)
-        node.machine.kill(component)
-        node.start(component)
         with self._explained():
+            node.machine.kill(component)
+            node.start(component)
             self._await_api_server()
             eventually(lambda: node.answers(component), f"{component} on {node.name}")
 
@@ -142,6 +144,7 @@ class Cluster:
                 input=stdin,
                 capture_output=True,
                 text=True,
+                env=binaries.environment(),
                 check=True,
                 timeout=seconds,
             )
@@ -154,7 +157,11 @@ class Cluster:
         """It runs on this machine's files, in the first node's network."""
         enter = ["nsenter", f"--net=/proc/{self.node.machine.init_pid}/ns/net"]
         kubectl = str(binaries.build()["kubernetes"] / "kubectl")
-        return [*enter, kubectl, f"--kubeconfig={self.work}/keys/admin.kubeconfig", *words]
+        own = [
+            f"--kubeconfig={self.work}/keys/admin.kubeconfig",
+            f"--cache-dir={self.work}/kubectl",
+        ]
+        return [*enter, kubectl, *own, *words]
 
     def get(self, *words: str) -> dict[str, Any]:
         """`kubectl get … -o json`, read."""
@@ -176,12 +183,12 @@ class Cluster:
         namespace: str = "default",
         seconds: float = 60,
     ) -> None:
-        """Returns when an object (`pod/name`) is there and its condition is met.
+        """Returns when an object (`pod/name`, `pod -l app=name`) is there and its condition met.
 
         Raises:
             ClusterFailed: not within the time; the logs are gathered.
         """
-        whole = ("wait", what, "-n", namespace, f"--timeout={seconds:.0f}s")
+        whole = ("wait", *what.split(), "-n", namespace, f"--timeout={seconds:.0f}s")
         with self._explained():
             for awaited in ("create", condition):
                 self.kubectl(*whole, f"--for={awaited}", seconds=seconds + 10)
@@ -194,6 +201,8 @@ class Cluster:
         """Gives every node the images in an archive, as `docker save` or buildah writes it."""
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda node: node.load_image(tar), self.nodes))
+        record = self.work / "images.json"
+        record.write_text(json.dumps(sorted({*self._images(), str(tar.resolve())})))
 
     def gather(self, folder: Path | None = None) -> Path:
         """Everything that tells what happened, in one folder."""
@@ -203,6 +212,12 @@ class Cluster:
         evidence.gather(self, folder)
         return folder
 
+    def _images(self) -> list[str]:
+        """The archives that every node was given, for those that come later."""
+        record = self.work / "images.json"
+        told: list[str] = json.loads(record.read_text()) if record.exists() else []
+        return told
+
     def _node(self, number: int) -> Node:
         return Node(self.name, number, self.work)
 
@@ -211,6 +226,8 @@ class Cluster:
         for number in numbers:
             self._power_on(self._node(number))
         self._join(numbers)
+        for tar, number in product(self._images(), numbers):
+            self._node(number).load_image(Path(tar))
 
     def _power_on(self, node: Node) -> None:
         node.machine.power_on(binaries.pause())
@@ -218,14 +235,18 @@ class Cluster:
         self._write_nodes({each.number for each in self.nodes} | {node.number})
 
     def _join(self, numbers: Sequence[int]) -> None:
+        began = time.time()
         for number in numbers:
             self._node(number).start_all()
         for name in [self._node(number).name for number in numbers]:
-            eventually(partial(self._is_ready, name), f"{name} to be Ready")
+            eventually(partial(self._is_ready, name, began), f"{name} to be Ready")
 
-    def _is_ready(self, name: str) -> bool:
-        found = {each["type"]: each for each in self.get("node", name)["status"]["conditions"]}
-        return bool(found["Ready"]["status"] == "True")
+    def _is_ready(self, name: str, since: float) -> bool:
+        """What was said of it before it started does not count."""
+        told = self.get("node", name)["status"]["conditions"]
+        ready = next(each for each in told if each["type"] == "Ready")
+        said = datetime.fromisoformat(ready["lastHeartbeatTime"]).timestamp()
+        return ready["status"] == "True" and said >= int(since)
 
     def _start_control_plane(self) -> None:
         for component in self.node.control_plane():
@@ -245,10 +266,20 @@ class Cluster:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        with (FOLDER / f"{self.name}.lock").open("w") as file:
-            flock(file, LOCK_EX)
-            yield
+        """Nobody else changes it meanwhile; the lock's file goes when the cluster is gone."""
+        place = FOLDER / f"{self.name}.lock"
+        while True:
+            FOLDER.mkdir(parents=True, exist_ok=True)
+            with place.open("w") as file:
+                flock(file, LOCK_EX)
+                if not place.exists() or not os.path.samestat(
+                    os.fstat(file.fileno()), place.stat()
+                ):
+                    continue  # its last holder took it away
+                yield
+                if not self.work.exists():
+                    place.unlink()
+            return
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

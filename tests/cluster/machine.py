@@ -86,12 +86,12 @@ class Machine:
         enter = f'{self._system.entering()} exec "$@"'
         return ["sh", "-c", enter, "sh", *target, *words]
 
-    def start(self, name: str, words: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+    def start(self, name: str, words: Sequence[str], env: Mapping[str, str]) -> None:
         """Starts a program there that stays, its output in a log of that name."""
         script = 'name=$1; shift; "$@" >> /var/log/$name.log 2>&1 & echo $! > /run/$name.pid'
         subprocess.run(
             self.inside(["setsid", "sh", "-c", script, "sh", name, *words]),
-            env=os.environ | (env or {}),
+            env=env,
             stdin=subprocess.DEVNULL,
             check=True,
         )

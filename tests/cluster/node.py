@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,7 +32,7 @@ class Node:
         """Runs a command on the node, as if it was typed there."""
         return subprocess.run(
             self.machine.inside(words),
-            env=self._environment(),
+            env=binaries.environment(),
             capture_output=True,
             text=True,
             check=check,
@@ -49,7 +48,7 @@ class Node:
         return {**self.control_plane(), **worker.commands(self.name, self.number, self._keys)}
 
     def start(self, component: str) -> None:
-        self.machine.start(component, self.commands()[component], self._environment())
+        self.machine.start(component, self.commands()[component], binaries.environment())
 
     def start_all(self) -> None:
         """What makes it a node, the image of the pods' own first process included."""
@@ -80,7 +79,3 @@ class Node:
         told = self.enter(ctr, check=False, seconds=300)
         if told.returncode:
             raise RuntimeError(f"{tar} on {self.name}: {told.stderr.strip()}")
-
-    def _environment(self) -> dict[str, str]:
-        folders = [str(each) for each in binaries.build().values()]
-        return os.environ | {"PATH": ":".join([*folders, os.environ["PATH"]])}

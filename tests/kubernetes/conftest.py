@@ -1,12 +1,14 @@
 """The cluster of the tests: one for the session, of one node unless a test asks for three.
 
 With MMSNAP_CLUSTER set it is the running cluster of that name, which is left as it is afterwards:
-`python -m tests.cluster up` once, and every run of a test takes seconds.
+`python -m tests.cluster up` once, and every run of a test takes seconds. With `--keep` the cluster
+that was made is left up to look around in.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -15,21 +17,27 @@ from tests.cluster import images
 from tests.cluster.cluster import Cluster
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--keep", action="store_true", help="leave the cluster up afterwards")
+
+
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """Up, with `localhost/debian:bookworm` and `localhost/etcd:3.4` on every node."""
     if os.geteuid() != 0:
         pytest.skip("only root can make a cluster")
-    kept = os.environ.get("MMSNAP_CLUSTER")
-    cluster = Cluster(kept or f"tests-{os.getpid()}")
+    named = os.environ.get("MMSNAP_CLUSTER")
+    cluster = Cluster(named or f"tests-{os.getpid()}")
     try:
-        if not (kept and cluster.is_up):
+        if not (named and cluster.is_up):
             cluster.up()
-        for image in (images.debian(), images.etcd()):
-            cluster.load_image(image)
+            for image in (images.debian(), images.etcd()):
+                cluster.load_image(image)
         yield cluster
     finally:
-        if not kept:
+        if request.config.getoption("--keep", default=False):
+            _tell(request, f"\nleft up: python -m tests.cluster --name {cluster.name} status")
+        elif not named:
             cluster.down()
 
 
@@ -47,10 +55,11 @@ def three_nodes(cluster: Cluster) -> Iterator[Cluster]:
 @pytest.fixture
 def namespace(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
     """A namespace of the test's own."""
-    name = request.node.name.split("[")[0].replace("_", "-").lower()[:50].rstrip("-")
+    words = request.node.name.split("[")[0].removeprefix("test_").replace("_", "-").lower()
+    name = f"{words[:40].strip('-')}-{secrets.token_hex(2)}"
     cluster.kubectl("create", "namespace", name)
     yield name
-    cluster.kubectl("delete", "namespace", name, "--timeout=90s", seconds=120)
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -63,3 +72,9 @@ def pytest_runtest_makereport(
     if report.failed and cluster is not None and cluster.is_up:
         report.sections.append(("cluster", f"logs: {cluster.gather()}"))
     return report
+
+
+def _tell(request: pytest.FixtureRequest, line: str) -> None:
+    reporter = request.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        reporter.write_line(line)

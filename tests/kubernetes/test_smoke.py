@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import subprocess
+from pathlib import Path
 
 import pytest
 
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import Cluster, ClusterFailed
 from tests.cluster.waiting import eventually
+from tests.kubernetes.workloads import create, pod
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -22,27 +24,6 @@ asked.add_header("Authorization", "Bearer " + open(f"{account}/token").read())
 print(urllib.request.urlopen(asked, context=tls, timeout=5).read().decode())
 """
 _SERVES = "echo hello > /tmp/index.html; echo serving; exec python3 -m http.server -d /tmp 8000"
-
-
-def pod(name: str, *command: str, **spec: Any) -> dict[str, Any]:
-    """A pod of one container, with Debian and Python."""
-    container = {
-        "name": "main",
-        "image": "localhost/debian:bookworm",
-        "command": list(command),
-        **spec.pop("container", {}),
-    }
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name, "labels": {"app": name}},
-        "spec": {"containers": [container], "terminationGracePeriodSeconds": 1, **spec},
-    }
-
-
-def create(cluster: Cluster, namespace: str, *objects: dict[str, Any]) -> None:
-    text = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-    cluster.kubectl("apply", "-n", namespace, "-f", "-", stdin=text)
 
 
 def test_a_pod_runs_and_its_logs_are_read(cluster: Cluster, namespace: str) -> None:
@@ -73,6 +54,9 @@ def test_names_and_services_work_from_a_pod(cluster: Cluster, namespace: str) ->
 
     eventually(lambda: answer().startswith("hello\n"), "the service's answer", 20)
     assert json.loads(answer().split("\n", 1)[1])["gitVersion"].startswith("v1.")
+    # From where the API server calls webhooks.
+    place = cluster.get("service", "web", "-n", namespace)["spec"]["clusterIP"]
+    assert cluster.node.enter(["curl", "-s", f"http://{place}/"]).stdout == "hello\n"
 
 
 def test_a_volume_is_made_for_a_claim_and_goes_with_it(cluster: Cluster, namespace: str) -> None:
@@ -97,3 +81,56 @@ def test_a_volume_is_made_for_a_claim_and_goes_with_it(cluster: Cluster, namespa
     cluster.kubectl("delete", "-n", namespace, "pod/writes", "pvc/data")
     eventually(lambda: not folder.exists(), "the folder to go")
     eventually(lambda: volume not in cluster.kubectl("get", "pv", "-o", "name"), "the volume to go")
+
+
+def test_a_mount_in_a_privileged_pod_reaches_the_node(cluster: Cluster, namespace: str) -> None:
+    mount = {"name": "shared", "mountPath": "/shared", "mountPropagation": "Bidirectional"}
+    folder = f"/var/memverge/{namespace}"
+    mounts = pod(
+        "mounts",
+        *(
+            "sh",
+            "-c",
+            "mkdir /shared/in; mount -t tmpfs in /shared/in; touch /shared/in/file; sleep 600",
+        ),
+        container={"securityContext": {"privileged": True}, "volumeMounts": [mount]},
+        volumes=[{"name": "shared", "hostPath": {"path": folder, "type": "DirectoryOrCreate"}}],
+    )
+    create(cluster, namespace, mounts)
+    cluster.wait_for("pod/mounts", namespace=namespace)
+    eventually(lambda: (cluster.node.machine.root / f"{folder[1:]}/in/file").exists(), "the mount")
+    assert not (cluster.node.disk / f"{folder[1:]}/in/file").exists(), "it reached this machine"
+
+
+def test_the_restricted_standard_is_enforced(cluster: Cluster, namespace: str) -> None:
+    standard = "pod-security.kubernetes.io/enforce=restricted"
+    cluster.kubectl("label", "namespace", namespace, standard)
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        create(cluster, namespace, pod("anything", "true"))
+    assert "violates PodSecurity" in refused.value.stderr
+
+
+def test_containerd_serves_plugins_where_they_look_for_it(cluster: Cluster) -> None:
+    assert (cluster.node.machine.root / "run/nri/nri.sock").is_socket()
+
+
+def test_the_kernel_s_settings_are_not_the_node_s_to_change(cluster: Cluster) -> None:
+    """The kubelet sets what a machine does when its kernel panics, for all who share the kernel."""
+    setting = Path("/proc/sys/kernel/panic")
+    before = setting.read_text()
+    assert cluster.node.enter(["cat", str(setting)]).stdout == "10\n", "as the kubelet wants it"
+    cluster.node.enter(["sh", "-c", f"echo 77 > {setting}"])
+    assert setting.read_text() == before
+    cluster.node.enter(["sh", "-c", f"echo 10 > {setting}"])
+
+
+def test_what_does_not_come_about_is_told_with_the_logs(cluster: Cluster, namespace: str) -> None:
+    create(cluster, namespace, pod("never", "true", container={"image": "localhost/absent:1"}))
+    eventually(lambda: "ErrImage" in cluster.kubectl("get", "pods", "-n", namespace), "its fate")
+    with pytest.raises(ClusterFailed) as failed:
+        cluster.wait_for("pod/never", namespace=namespace, seconds=1)
+    folder = Path(str(failed.value).rsplit("logs: ", 1)[1])
+    told = (folder / f"pod-{namespace}-never.txt").read_text()
+    assert "localhost/absent:1" in told
+    assert (folder / "node1/kubelet.log").stat().st_size > 0
+    assert "localhost/absent:1" in (folder / "events.txt").read_text()
