@@ -123,6 +123,14 @@ class Cluster:
                 self._start_control_plane()
             self._join([number])
 
+    def cut_off(self, number: int) -> None:
+        """Its wire is cut, and everything on it goes on."""
+        self._switch.cut(number)
+
+    def mend(self, number: int) -> None:
+        """Its wire is whole again."""
+        self._switch.mend(number)
+
     def restart(self, component: str, number: int = 1) -> None:
         """Kills one component (SIGKILL) and starts it again; returns when it answers."""
         node = self._node(number)
@@ -185,12 +193,14 @@ class Cluster:
     ) -> None:
         """Returns when an object (`pod/name`, `pod -l app=name`) is there and its condition met.
 
+        The condition as for `kubectl wait --for`; with `delete` the object is not there.
+
         Raises:
             ClusterFailed: not within the time; the logs are gathered.
         """
         whole = ("wait", *what.split(), "-n", namespace, f"--timeout={seconds:.0f}s")
         with self._explained():
-            for awaited in ("create", condition):
+            for awaited in (condition,) if condition == "delete" else ("create", condition):
                 self.kubectl(*whole, f"--for={awaited}", seconds=seconds + 10)
 
     def logs(self, pod: str, *words: str, namespace: str = "default") -> str:
@@ -199,8 +209,9 @@ class Cluster:
 
     def load_image(self, tar: Path) -> None:
         """Gives every node the images in an archive, as `docker save` or buildah writes it."""
+        powered = [node for node in self.nodes if node.machine.is_on()]
         with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda node: node.load_image(tar), self.nodes))
+            list(pool.map(lambda node: node.load_image(tar), powered))
         record = self.work / "images.json"
         record.write_text(json.dumps(sorted({*self._images(), str(tar.resolve())})))
 
@@ -226,8 +237,6 @@ class Cluster:
         for number in numbers:
             self._power_on(self._node(number))
         self._join(numbers)
-        for tar, number in product(self._images(), numbers):
-            self._node(number).load_image(Path(tar))
 
     def _power_on(self, node: Node) -> None:
         node.machine.power_on(binaries.pause())
@@ -240,6 +249,8 @@ class Cluster:
             self._node(number).start_all()
         for name in [self._node(number).name for number in numbers]:
             eventually(partial(self._is_ready, name, began), f"{name} to be Ready")
+        for tar, number in product(self._images(), numbers):
+            self._node(number).load_image(Path(tar))
 
     def _is_ready(self, name: str, since: float) -> bool:
         """What was said of it before it started does not count."""

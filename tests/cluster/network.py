@@ -57,6 +57,8 @@ class Switch:
     def plug_in(self, machine: Machine, number: int) -> None:
         """Gives the machine its address, and its routes to the pods of all others."""
         port = f"port{number}"
+        # The wire of a machine that lost its power goes by itself, but not at once.
+        self._run(f"ip link delete {port}", check=False)
         wire = f"ip link add {port} type veth peer name eth0 netns {machine.init_pid}"
         self._run(wire)
         self._run(f"ip link set {port} master switch up")
@@ -71,13 +73,16 @@ class Switch:
         lines += [f"ip route add {pods(each)} via {address(each)}" for each in others]
         subprocess.run(machine.inside(["sh", "-ec", "\n".join(lines)]), check=True)
 
-    def cut(self, number: int, *, off: bool = True) -> None:
-        """Nothing reaches that node any more or comes from it, until it is mended (`off=False`)."""
-        self._run(f"ip link set port{number} {'down' if off else 'up'}")
+    def cut(self, number: int) -> None:
+        """Nothing reaches that node any more or comes from it, until it is mended."""
+        self._run(f"ip link set port{number} down")
 
-    def _run(self, line: str) -> None:
-        pid = min(self._group.processes())
-        subprocess.run(["nsenter", f"--net=/proc/{pid}/ns/net", *line.split()], check=True)
+    def mend(self, number: int) -> None:
+        self._run(f"ip link set port{number} up")
+
+    def _run(self, line: str, *, check: bool = True) -> None:
+        words = ["nsenter", f"--net=/proc/{min(self._group.processes())}/ns/net", *line.split()]
+        subprocess.run(words, stderr=None if check else subprocess.DEVNULL, check=check)
 
     def _await_namespace(self) -> None:
         own, deadline = Path("/proc/self/ns/net").readlink(), time.monotonic() + 10

@@ -35,6 +35,16 @@ def test_pods_of_different_nodes_talk_to_each_other(three_nodes: Cluster, namesp
         )
 
 
+def test_a_node_is_cut_off_and_heard_again(three_nodes: Cluster) -> None:
+    cluster, (_, second, third) = three_nodes, three_nodes.nodes
+    asks = ["curl", "-sk", "--max-time", "1", f"https://{third.address}:10250/healthz"]
+    assert second.enter(asks, check=False).returncode == 0
+    cluster.cut_off(third.number)
+    assert second.enter(asks, check=False).returncode != 0
+    cluster.mend(third.number)
+    eventually(lambda: second.enter(asks), "the node to be heard")
+
+
 def test_a_node_sees_its_own_disk_and_processes_only(three_nodes: Cluster) -> None:
     first, second, _ = three_nodes.nodes
     first.enter(["touch", "/var/memverge/mine", "/etc/mine", "/run/mine", "/dev/shm/mine"])
