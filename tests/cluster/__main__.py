@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from tests.cluster import binaries, images
-from tests.cluster.cluster import Cluster, ClusterFailed
+from tests.cluster.cluster import Cluster, ClusterFailed, prepare
 
 
 def main() -> int:
@@ -20,6 +20,11 @@ def main() -> int:
     except ClusterFailed as error:
         print(error, file=sys.stderr)
         return 1
+
+
+def _build(cluster: Cluster, options: argparse.Namespace) -> int:
+    prepare()
+    return 0
 
 
 def _up(cluster: Cluster, options: argparse.Namespace) -> int:
@@ -82,6 +87,7 @@ def _gather(cluster: Cluster, options: argparse.Namespace) -> int:
 
 
 _COMMANDS = {
+    "build": _build,
     "up": _up,
     "down": _down,
     "status": _status,
@@ -98,6 +104,7 @@ def _read() -> argparse.Namespace:
     name = os.environ.get("MMSNAP_CLUSTER", "mmsnap")
     parser.add_argument("--name", default=name, help="which one (%(default)s)")
     commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("build", help="build what is not there yet, and no more")
     up = commands.add_parser("up", help="bring it up anew")
     up.add_argument("--nodes", type=int, choices=(1, 2, 3), default=1)
     up.add_argument("--keep", action="store_true", help="leave what is there when it fails")

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections import deque
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,7 @@ from tests.debian import install_packages
 _SOURCES: Final = Path(__file__).with_name("go")
 _PACKAGES: Final = ("gcc", "libc6-dev", "libseccomp-dev", "pkg-config")
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_PROGRESS_SECONDS: Final = 30
 _TOO_OLD: Final = "Go 1.24 or newer is needed to build Kubernetes, from https://go.dev/dl"
 
 
@@ -118,24 +120,39 @@ def _build(part: Part) -> None:
     began = time.monotonic()
     print(f"  {part.name} …", flush=True)
     with _new_folder(part.built) as work:
-        told = subprocess.run(
-            ["nice", "go", "build", *part.flags, "-o", f"{work}/", part.package],
+        building = subprocess.Popen(
+            ["nice", "go", "build", "-v", *part.flags, "-o", f"{work}/", part.package],
             cwd=part.folder,
             env=os.environ | {"CGO_ENABLED": str(int(part.cgo)), "GOFLAGS": "-buildvcs=false"},
             stderr=subprocess.PIPE,
             text=True,
-            check=False,
         )
-        if told.returncode:
-            hint = f" ({_TOO_OLD})" if "requires go" in told.stderr else ""
-            raise RuntimeError(f"{part.name} does not build{hint}: {told.stderr[-2000:]}")
+        last_lines = _follow(part, building)
+        if building.wait():
+            hint = f" ({_TOO_OLD})" if "requires go" in last_lines else ""
+            raise RuntimeError(f"{part.name} does not build{hint}: {last_lines}")
         _put(Path(work), part.built)
     print(f"  {part.name} built in {time.monotonic() - began:.0f} s", flush=True)
 
 
+def _follow(part: Part, building: subprocess.Popen[str]) -> str:
+    """Says now and then how far it is; returns the last lines, which tell what went wrong."""
+    assert building.stderr is not None
+    last_lines: deque[str] = deque(maxlen=20)
+    said = time.monotonic()
+    for count, line in enumerate(building.stderr, 1):
+        last_lines.append(line)
+        if time.monotonic() - said > _PROGRESS_SECONDS:
+            said = time.monotonic()
+            print(f"  {part.name}: {count} packages", flush=True)
+    return "".join(last_lines)
+
+
 def _new_folder(beside: Path) -> tempfile.TemporaryDirectory[str]:
     beside.parent.mkdir(parents=True, exist_ok=True)
-    return tempfile.TemporaryDirectory(dir=beside.parent, ignore_cleanup_errors=True)
+    return tempfile.TemporaryDirectory(
+        prefix="building-", dir=beside.parent, ignore_cleanup_errors=True
+    )
 
 
 def _put(work: Path, place: Path) -> None:

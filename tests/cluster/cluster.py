@@ -38,6 +38,20 @@ class ClusterFailed(Exception):
     """Something did not come about in time; the message ends with where the logs are."""
 
 
+def prepare() -> None:
+    """Builds and fetches what is not there yet: minutes the first time, nothing after that.
+
+    Raises:
+        ClusterFailed: this is not root.
+    """
+    if os.geteuid() != 0:
+        raise ClusterFailed("only root can make the namespaces of a cluster")
+    install_packages(_PACKAGES)
+    binaries.build()
+    for make in (partial(images.pause, worker.PAUSE_IMAGE), images.debian, images.etcd):
+        make()
+
+
 class Cluster:
     """One cluster, by its name; others may run beside it."""
 
@@ -69,11 +83,7 @@ class Cluster:
         Raises:
             ClusterFailed: it does not come up.
         """
-        if os.geteuid() != 0:
-            raise ClusterFailed("only root can make the namespaces of a cluster")
-        install_packages(_PACKAGES)
-        binaries.build()
-        images.pause(worker.PAUSE_IMAGE)
+        prepare()
         with self._locked(), self._explained():
             self._clear()
             self.work.mkdir(parents=True)

@@ -10,15 +10,27 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.cluster import images
-from tests.cluster.cluster import Cluster
+from tests.cluster.cluster import Cluster, prepare
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--keep", action="store_true", help="leave the cluster up afterwards")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Builds what is missing before the first test, whose time is limited, and lets it be seen."""
+    wanted = any(Path(__file__).parent in item.path.parents for item in session.items)
+    if not wanted or os.geteuid() != 0 or session.config.option.collectonly:
+        return
+    capture = session.config.pluginmanager.get_plugin("capturemanager")
+    assert capture is not None
+    with capture.global_and_fixture_disabled():
+        prepare()
 
 
 @pytest.fixture(scope="session")
