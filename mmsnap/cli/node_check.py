@@ -60,7 +60,14 @@ def check(
     raise typer.Exit(ExitCode.FAILED)
 
 
-def clear(mm_data_dir: DataFolder = DATA_FOLDER, report: Report = None, yes: Yes = False) -> None:
+def clear(
+    mm_data_dir: DataFolder = DATA_FOLDER,
+    kubelet: Annotated[
+        Path, typer.Option(metavar="DIR", help="The kubelet's folder, for --pods.")
+    ] = Path("/var/lib/kubelet"),
+    report: Report = None,
+    yes: Yes = False,
+) -> None:
     """Remove what an agent left in the node's folder; a pool with checkpoints stays.
 
     What `mmsnap node prepare` made stays too: `mmsnap node prepare --undo` takes that down.
@@ -70,6 +77,7 @@ def clear(mm_data_dir: DataFolder = DATA_FOLDER, report: Report = None, yes: Yes
         mmsnap node clear
     """
     from mmsnap.node.pool_lock import PoolLock
+    from mmsnap.pods.driver import DRIVER
     from mmsnap.store import checkpoints_here
 
     confirm(f"Remove what an agent left in {mm_data_dir}?", yes=yes)
@@ -83,6 +91,7 @@ def clear(mm_data_dir: DataFolder = DATA_FOLDER, report: Report = None, yes: Yes
             _empty(pool)
     for name in _SOCKETS:
         _remove(mm_data_dir / name)
+    _drop_empty(kubelet / "plugins" / DRIVER)
     if not kept and not (mm_data_dir / RECORD).exists():
         _drop_empty(pool)
         _drop_empty(mm_data_dir)

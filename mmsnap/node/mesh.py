@@ -31,6 +31,7 @@ _SILENCE_SECONDS: Final = 30.0
 _TELL_SECONDS: Final = 5.0
 _ANSWER_SECONDS: Final = 5.0
 _FACTS_SECONDS: Final = 15.0
+_CLOSING_SECONDS: Final = 600.0
 _OPTIONS: Final = (
     ("grpc.enable_http_proxy", 0),
     # A node that vanished without a word is missed after this long.
@@ -41,6 +42,9 @@ _OPTIONS: Final = (
     ("grpc.min_reconnect_backoff_ms", 2_000),
     ("grpc.max_reconnect_backoff_ms", 1_000),
 )
+
+# Where a channel leads, and what this node shows there.
+_End = tuple[str, tuple[bytes, bytes, bytes]]
 
 
 class Mesh:
@@ -55,7 +59,8 @@ class Mesh:
         self._tls = tls
         self._ledger = ledger
         self._switchboard = switchboard
-        self._channels: dict[str, tuple[str, grpc.aio.Channel]] = {}
+        self._channels: dict[str, tuple[_End, grpc.aio.Channel]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
         self._telling: set[asyncio.Task[None]] = set()
 
     async def announce(self) -> None:
@@ -173,7 +178,7 @@ class Mesh:
         task.add_done_callback(self._telling.discard)
 
     async def close(self) -> None:
-        for task in self._telling:
+        for task in (*self._telling, *self._closing):
             task.cancel()
         for _, channel in self._channels.values():
             await channel.close()
@@ -199,15 +204,22 @@ class Mesh:
             raise AbortedError(
                 f"node {node} is not known", subject=node, hint="start its service again"
             )
-        address = nodes[node].address
+        # A certificate that was renewed is for new connections: the old one will be over.
+        end = (nodes[node].address, self._tls.read())
         known = self._channels.get(node)
-        if known is not None and known[0] == address:
+        if known is not None and known[0] == end:
             return known[1]
         if known is not None:
-            await known[1].close()
-        channel = grpc.aio.secure_channel(address, self._tls.channel(), options=_OPTIONS)
-        self._channels[node] = (address, channel)
+            self._close_later(known[1])
+        channel = grpc.aio.secure_channel(end[0], self._tls.channel(), options=_OPTIONS)
+        self._channels[node] = (end, channel)
         return channel
+
+    def _close_later(self, channel: grpc.aio.Channel) -> None:
+        """When what is under way has ended."""
+        closing = asyncio.create_task(channel.close(_CLOSING_SECONDS))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
 
 def part_message(part: PartName) -> pb.PartName:

@@ -58,6 +58,17 @@ def new_authority(now: datetime.datetime, valid: datetime.timedelta = _AUTHORITY
     return Pair(certificate.public_bytes(serialization.Encoding.PEM), _key_bytes(key))
 
 
+def is_authority(pair: Pair, now: datetime.datetime) -> bool:
+    """Whether it can issue certificates that outlive the next renewal."""
+    try:
+        certificate = x509.load_pem_x509_certificate(pair.certificate)
+        key = serialization.load_pem_private_key(pair.key, None)
+    except (ValueError, TypeError):
+        return False
+    lasts = certificate.not_valid_after_utc - now > _VALID
+    return lasts and key.public_key() == certificate.public_key()
+
+
 def issue(
     authority: Pair,
     subject: Subject,
@@ -99,7 +110,7 @@ def is_due(
         key = serialization.load_pem_private_key(pair.key, None)
         certificate.verify_directly_issued_by(issuer)
         told = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (ValueError, InvalidSignature, x509.ExtensionNotFound):
+    except (ValueError, TypeError, InvalidSignature, x509.ExtensionNotFound):
         return True
     return (
         certificate.not_valid_after_utc - now < renewed_before

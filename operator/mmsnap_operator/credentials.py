@@ -11,7 +11,7 @@ import datetime
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from mmsnap_operator.certificates import Pair, Subject, is_due, issue, new_authority
+from mmsnap_operator.certificates import Pair, Subject, is_authority, is_due, issue, new_authority
 from mmsnap_operator.deployment import Context
 from mmsnap_operator.deployment.agents import OPERATOR_CLIENT
 from mmsnap_operator.names import (
@@ -29,7 +29,9 @@ COMPONENT: Final = "credentials"
 
 def authority_secret(context: Context, found: Manifest | None, now: datetime.datetime) -> Manifest:
     """The authority's certificate and key: the one that is, else a new one."""
-    pair = _pair(found, "ca") or new_authority(now)
+    pair = _pair(found, "ca")
+    if pair is None or not is_authority(pair, now):
+        pair = new_authority(now)
     return _secret(context, AUTHORITY_SECRET, {"ca.crt": pair.certificate, "ca.key": pair.key})
 
 

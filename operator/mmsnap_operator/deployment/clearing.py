@@ -11,6 +11,7 @@ from mmsnap_operator.names import CLEARING
 
 COMPONENT: Final = "clearing"
 _DEADLINE_SECONDS: Final = 120
+_KUBELET: Final = "/kubelet"
 _HOST: Final = "/host"  # the folder above, so that the folder itself can be removed
 
 
@@ -33,7 +34,8 @@ def pod(context: Context, image: str, shared_folder: str, node: str) -> Manifest
                     {
                         "name": "shared",
                         "hostPath": {"path": str(PurePosixPath(shared_folder).parent)},
-                    }
+                    },
+                    {"name": "kubelet", "hostPath": {"path": context.kubelet_folder}},
                 ],
             }
         ),
@@ -46,8 +48,9 @@ def _container(image: str, shared_folder: str) -> Manifest:
         "image": image,
         "command": ["mmsnap"],
         "args": [
-            "node", "clear", "--yes", "--mm-data-dir",
-            f"{_HOST}/{PurePosixPath(shared_folder).name}",
+            "node", "clear", "--yes",
+            "--mm-data-dir", f"{_HOST}/{PurePosixPath(shared_folder).name}",
+            "--kubelet", _KUBELET,
             "--report", "/dev/termination-log",
         ],
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -57,7 +60,8 @@ def _container(image: str, shared_folder: str) -> Manifest:
                 "name": "shared",
                 "mountPath": _HOST,
                 "mountPropagation": "HostToContainer",
-            }
+            },
+            {"name": "kubelet", "mountPath": _KUBELET},
         ],
     }  # fmt: skip
 
