@@ -7,7 +7,6 @@ their container.
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Annotated, Final
@@ -23,6 +22,7 @@ from mmsnap.cli.node_medium import (
     RECORD,
     Preparation,
     check_memory,
+    drop_empty,
     mount_of,
 )
 from mmsnap.cli.node_prepare import DATA_FOLDER, DataFolder
@@ -91,10 +91,10 @@ def clear(
             _empty(pool)
     for name in _SOCKETS:
         _remove(mm_data_dir / name)
-    _drop_empty(kubelet / "plugins" / DRIVER)
+    drop_empty(kubelet / "plugins" / DRIVER)
     if not kept and not (mm_data_dir / RECORD).exists():
-        _drop_empty(pool)
-        _drop_empty(mm_data_dir)
+        drop_empty(pool)
+        drop_empty(mm_data_dir)
     message = (
         f"{kept} parts of checkpoints stay in the pool; mmsnap node prepare --undo takes it down"
         if kept
@@ -155,9 +155,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _drop_empty(folder: Path) -> None:
-    """What was not prepared was made by the kubelet, or by hand."""
-    if folder.is_dir() and not os.path.ismount(folder) and not any(folder.iterdir()):
-        folder.rmdir()

@@ -151,6 +151,12 @@ def unmount(pool: Path) -> None:
         _run("umount", str(pool))
 
 
+def drop_empty(folder: Path) -> None:
+    """Remove a folder that has nothing in it, and on which nothing is mounted."""
+    if folder.is_dir() and not os.path.ismount(folder) and not any(folder.iterdir()):
+        folder.rmdir()
+
+
 def remember_mount(fstab: Path, pool: Path, capacity_bytes: int | None) -> None:
     """Let the machine mount the pool's folder when it starts; None: not any more."""
     before = fstab.read_text() if fstab.exists() else ""

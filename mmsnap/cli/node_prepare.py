@@ -16,6 +16,7 @@ from mmsnap.cli.node_medium import (
     Preparation,
     check_memory,
     check_pmem,
+    drop_empty,
     mount_memory,
     remember_mount,
     unmount,
@@ -173,9 +174,8 @@ def _undo(folder: Path, fstab: Path, *, dry_run: bool, yes: bool) -> None:
     if kept and not on_memory:
         typer.echo(f"{pool} is left as it is: {kept} checkpoints are in it")
         return
-    for empty in (pool, folder):
-        if empty.is_dir() and not any(empty.iterdir()):
-            empty.rmdir()
+    drop_empty(pool)
+    drop_empty(folder)
     typer.echo(f"{folder} is as it was before")
 
 

@@ -24,6 +24,7 @@ from mmsnap_operator.names import (
     PLURAL,
     VERSION,
 )
+from mmsnap_operator.pod_webhook import PodWebhook
 from mmsnap_operator.reconciliation import reconcile
 from mmsnap_operator.removal import remove
 from mmsnap_operator.surroundings import Surroundings
@@ -68,9 +69,13 @@ class Handlers:
         settings.watching.server_timeout = 300
         settings.watching.client_timeout = 330
         self._api = Api.connect()
+        self._webhook = PodWebhook(self._api, self._surroundings.namespace)
+        await self._webhook.start()
+        await self._webhook.look()
 
     async def stop(self, **_: Any) -> None:
         """After everything has ended."""
+        await self._webhook.stop()
         await self._api.close()
 
     async def keep(
@@ -83,6 +88,7 @@ class Handlers:
             wake.clear()
             pause_seconds = _LOOK_AGAIN_SECONDS
             try:
+                await self._webhook.look()
                 async with turn:
                     await reconcile(self._api, self._surroundings, namespace or "", name)
             except _TROUBLE as error:
@@ -101,12 +107,20 @@ class Handlers:
     async def delete(self, *, uid: str, name: str, namespace: str | None, **_: Any) -> None:
         """Remove what a MemoryMachine made; kopf holds it by a finalizer until this returns."""
         turn = self._turns.setdefault(uid, asyncio.Lock())
+        await self._let_pods_be()
         async with turn:
             machine = await self._api.get(kinds.MEMORY_MACHINE, name, namespace or "")
             if machine is not None:
                 await self._remove(machine)
         self._wakes.pop(uid, None)
         self._turns.pop(uid, None)
+
+    async def _let_pods_be(self) -> None:
+        """No pod gets a volume any more that nobody would serve."""
+        try:
+            await self._webhook.look()
+        except _TROUBLE as error:
+            raise kopf.TemporaryError(str(error), delay=_AFTER_FAILURE_SECONDS) from error
 
     async def _remove(self, machine: dict[str, Any]) -> None:
         machine = {"apiVersion": API_VERSION, "kind": "MemoryMachine", **machine}

@@ -21,6 +21,7 @@ CLIENT_SECRET: Final = "memory-machine-operator-tls"
 CLEARING: Final = "memory-machine-clear"
 CSI_DRIVER: Final = "mmsnap.memverge.com"
 OPERATOR: Final = "memory-machine-operator"
+WEBHOOK: Final = "memory-machine-webhook"
 
 NODE_LABEL: Final = {"storage": "pmem"}
 IMAGE: Final = "mmsnap"

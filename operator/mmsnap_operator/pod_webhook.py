@@ -1,0 +1,58 @@
+"""The pod webhook as a part of the running operator: started, told of the MemoryMachine, stopped.
+
+What it does to pods is in the package `webhook`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Final
+
+from mmsnap_operator import charge, configuration
+from mmsnap_operator.cluster import Api, kinds
+from mmsnap_operator.names import WEBHOOK
+from mmsnap_operator.webhook.registration import ServicePlace
+from mmsnap_operator.webhook.server import WebhookServer
+from mmsnap_operator.webhook.settings import Current, Settings
+from mmsnap_operator.webhook.upkeep import Upkeep
+
+PORT: Final = 9443
+
+
+class PodWebhook:
+    """Of one operator, in its event loop."""
+
+    def __init__(self, api: Api, namespace: str) -> None:
+        """Nothing listens yet; `namespace` is the operator's own."""
+        self._api = api
+        self._namespace = namespace
+        self._current = Current()
+        self._server = WebhookServer(self._current)
+        place = ServicePlace(WEBHOOK, namespace)
+        self._upkeep = Upkeep(api, self._server, self._current, place, namespace)
+
+    async def start(self) -> None:
+        """Serve, and keep certificates and registration; OSError: the port is taken."""
+        await self._server.start(None, PORT)
+        self._running = asyncio.create_task(self._upkeep.run())
+
+    async def look(self) -> None:
+        """What holds for pods from now on; ApiError. One that is being deleted does not count."""
+        machines = await self._api.list(kinds.MEMORY_MACHINE)
+        leader = charge.in_charge(machines, self._namespace)
+        settings = None
+        if leader is not None and not leader["metadata"].get("deletionTimestamp"):
+            wanted = configuration.read(leader.get("spec") or {}, self._namespace)
+            settings = Settings(wanted.image, wanted.pod_prefixes)
+        if self._current.known and settings == self._current.settings:
+            return
+        self._current.tell(settings)
+        await self._upkeep.keep()
+
+    async def stop(self) -> None:
+        """What was asked is still answered."""
+        self._running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._running
+        await self._server.stop()
