@@ -71,7 +71,6 @@ class Handlers:
         self._api = Api.connect()
         self._webhook = PodWebhook(self._api, self._surroundings.namespace)
         await self._webhook.start()
-        await self._webhook.look()
 
     async def stop(self, **_: Any) -> None:
         """After everything has ended."""

@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from typing import Final
 
+import aiohttp
+
 from mmsnap_operator import charge, configuration
-from mmsnap_operator.cluster import Api, kinds
+from mmsnap_operator.cluster import Api, ApiError, kinds
 from mmsnap_operator.names import WEBHOOK
 from mmsnap_operator.webhook.registration import ServicePlace
 from mmsnap_operator.webhook.server import WebhookServer
 from mmsnap_operator.webhook.settings import Current, Settings
 from mmsnap_operator.webhook.upkeep import Upkeep
 
+log = logging.getLogger(__name__)
+
 PORT: Final = 9443
+_AFTER_FAILURE_SECONDS: Final = 3.0
 
 
 class PodWebhook:
@@ -35,7 +41,7 @@ class PodWebhook:
     async def start(self) -> None:
         """Serve, and keep certificates and registration; OSError: the port is taken."""
         await self._server.start(None, PORT)
-        self._running = asyncio.create_task(self._upkeep.run())
+        self._running = asyncio.create_task(self._run())
 
     async def look(self) -> None:
         """What holds for pods from now on; ApiError. One that is being deleted does not count."""
@@ -49,6 +55,16 @@ class PodWebhook:
             return
         self._current.tell(settings)
         await self._upkeep.keep()
+
+    async def _run(self) -> None:
+        """Without a MemoryMachine nobody else would look."""
+        while not self._current.known:
+            try:
+                await self.look()
+            except (ApiError, aiohttp.ClientError, TimeoutError) as error:
+                log.warning("what is in force is not known yet: %s", error)
+                await asyncio.sleep(_AFTER_FAILURE_SECONDS)
+        await self._upkeep.run()
 
     async def stop(self) -> None:
         """What was asked is still answered."""
