@@ -153,6 +153,18 @@ def test_undo_leaves_the_machine_as_it_was(node: Node, tmp_path: Path) -> None:
     assert "was not prepared" in node("prepare", "--undo", "--yes").stdout
 
 
+def test_undo_leaves_what_the_administrator_mounted(
+    node: Node, inside: Node, tmp_path: Path
+) -> None:
+    (tmp_path / "node").mkdir()
+    inside("mount", "-t", "tmpfs", "mine", tmp_path / "node")
+    emulated(node)
+    done = node("prepare", "--undo", "--yes")
+    assert done.returncode == 0, done.stderr
+    assert inside("ls", "-A", tmp_path / "node").stdout == ""
+    assert inside("mountpoint", tmp_path / "node").returncode == 0
+
+
 def test_undo_asks_before_it_loses_checkpoints(node: Node, inside: Node, tmp_path: Path) -> None:
     emulated(node)
     checkpoint(inside, tmp_path / "node/pool")

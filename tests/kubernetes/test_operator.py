@@ -53,10 +53,11 @@ def test_manifest_of_existing_users_is_deployed_changed_and_removed(
         podPrefixList=["hz"],
     )
     prepared.apply(wanted)
-    prepared.await_agents()
+    prepared.await_condition("Ready", "True", seconds=240)
     assert prepared.condition("EtcdReady")["message"] == "3 of 3 members are ready"
     assert "mvmallocConfig.dramCacheMB" in prepared.await_condition("FieldsIgnored", "True")
     assert prepared.condition("Conflict")["status"] == "False"
+    assert prepared.condition("WebhookReady")["status"] == "True"
     status = prepared.status()
     assert status["mmVersion"] == "test"
     assert status["image"] == "localhost/mmsnap:test"
