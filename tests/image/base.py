@@ -48,7 +48,10 @@ def base_archive() -> Path:
         )
         _slim(root)
         fresh = Path(work) / "root.tar"
-        subprocess.run(["tar", "--numeric-owner", "-C", root, "-cf", fresh, "."], check=True)
+        subprocess.run(
+            ["tar", "--numeric-owner", "--exclude=./dev/*", "-C", root, "-cf", fresh, "."],
+            check=True,
+        )
         fresh.rename(archive)
     return archive
 

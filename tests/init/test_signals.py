@@ -71,6 +71,14 @@ def test_a_signal_while_starting_is_not_swallowed(start: Start, delay_us: int) -
         assert end(process) in (128 + signal.SIGTERM, -signal.SIGTERM)
 
 
+def test_somebody_elses_sigchld_does_not_hide_the_end_of_the_program(start: Start) -> None:
+    for _ in range(5):
+        process, deadline = start("sleep", "0.1"), time.monotonic() + LIMIT_SECONDS
+        while process.poll() is None and time.monotonic() < deadline:
+            process.send_signal(signal.SIGCHLD)
+        assert process.returncode == 0
+
+
 def test_what_the_program_ignores_it_goes_on_ignoring(start: Start) -> None:
     process = start("sh", "-c", "trap '' TERM; echo up; read line", stdin=subprocess.PIPE)
     assert wait_for_line(process) == "up"
@@ -106,6 +114,16 @@ def test_a_stopped_program_neither_ends_nor_keeps_it_from_its_signals(start: Sta
     assert process.poll() is None
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGCONT)
+    assert process.wait(LIMIT_SECONDS) == 128 + signal.SIGTERM
+
+
+def test_whoever_wakes_a_stopped_program_need_not_wake_its_parent(start: Start) -> None:
+    process = start("sh", "-c", "echo $$; exec sleep 60")
+    program = int(wait_for_line(process))
+    os.kill(program, signal.SIGSTOP)
+    time.sleep(0.2)
+    os.kill(program, signal.SIGCONT)
+    os.kill(program, signal.SIGTERM)
     assert process.wait(LIMIT_SECONDS) == 128 + signal.SIGTERM
 
 

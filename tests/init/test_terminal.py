@@ -113,6 +113,12 @@ def test_a_window_that_changes_its_size_is_noticed_once(first: list[str]) -> Non
         assert person.read_until("end").count("SIGWINCH") == 1
 
 
+def test_a_terminal_stays_a_terminal_where_outputs_are_pipes_otherwise(init: Path) -> None:
+    asked = ["env", "MMSNAP_ENGINE=process", "MMSNAP_ADDRESS=unix:///run/mmsnap/agent.sock"]
+    with terminal(*asked, init, "--", "sh", "-c", "[ -t 1 ] && [ -t 2 ] && echo both") as person:
+        person.read_until("both")
+
+
 def test_a_shell_has_its_jobs(first: list[str]) -> None:
     with terminal(*first, "bash", "--norc", "-i") as person:
         person.type("echo size=$(stty size) no$(:)ise; sleep 50\n")
