@@ -28,12 +28,19 @@ bool mi_outputs_wanted(void) {
     return engine && strcmp(engine, "process") == 0 && address && strncmp(address, "unix:", 5) == 0;
 }
 
+/* Above the three that are the program's: one that is closed must not seem to be open. */
+static int move_up(int fd) {
+    int moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    close(fd);
+    return moved;
+}
+
 static int make_pipe(int *reader, int *writer) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0) return -errno;
-    *reader = ends[0];
-    *writer = ends[1];
-    return 0;
+    *reader = move_up(ends[0]);
+    *writer = move_up(ends[1]);
+    return *reader < 0 || *writer < 0 ? -EMFILE : 0;
 }
 
 static bool is_same_file(int one, int other) {
