@@ -22,6 +22,8 @@ from tests.image.progress import step
 
 PACKAGES: Final = ("buildah", "debootstrap")
 _PIP_SETTINGS: Final = ("extra-index-url", "index-url", "proxy", "timeout", "trusted-host")
+# The next build after that is a cold one.
+_MOST_STEPS: Final = 300
 _PIP_FOLDER: Final = "/root/.config/pip"
 
 
@@ -65,6 +67,16 @@ def export(tag: str, archive: Path, name: str) -> None:
     """As a tar for `ctr images import`, where the image goes by `name`."""
     archive.unlink(missing_ok=True)
     run("push", tag, f"docker-archive:{archive}:{name}")
+
+
+def make_room(kept: set[str]) -> None:
+    """Forgets tagged images but these, and the steps of old builds when they have become many."""
+    told = run("images", "--format", "{{.Name}}:{{.Tag}}")
+    names = {line for line in told.splitlines() if line.startswith("localhost/mmsnap:")}
+    for name in names - kept:
+        run("rmi", name)
+    if len(run("images", "--quiet", "--all").splitlines()) > _MOST_STEPS:
+        run("rmi", "--prune")
 
 
 def run(*words: str) -> str:

@@ -28,6 +28,7 @@ _CONTENT: Final = (
     "pyproject.toml",
     "sdk",
 )
+_KEPT_ARCHIVES: Final = 6
 # So that a fresh clone, whose files are younger, finds what another one has built.
 _ANY_TIME: Final = 1_000_000_000
 
@@ -53,7 +54,17 @@ def archive_of_checkout(name: str = f"{NAME}:latest") -> Path:
         fresh = archive.with_suffix(f".{os.getpid()}")
         builder.export(tag, fresh, name)
         fresh.rename(archive)
+    _make_room(archives)
     return archive
+
+
+def _make_room(archives: Path) -> None:
+    """Keeps what was built or asked for last."""
+    last_first = sorted(archives.glob("*.tar"), key=lambda file: -file.stat().st_mtime)
+    for file in last_first[_KEPT_ARCHIVES:]:
+        file.unlink()
+    kept = {file.name.split("-")[1] for file in last_first[:_KEPT_ARCHIVES]}
+    builder.make_room({f"localhost/mmsnap:{content}" for content in kept})
 
 
 def _files() -> list[str]:
