@@ -30,7 +30,8 @@ def with_variables(
     first = _positions(env, POD_NAME)[0]
     for name, value in wanted.items():
         for place in _positions(env, name):
-            if env[place].get("value", "") != value or "valueFrom" in env[place] or place < first:
+            too_early = place < first and POD_NAME in value
+            if env[place].get("value", "") != value or "valueFrom" in env[place] or too_early:
                 raise Refusal(
                     f"container {container['name']} sets {name} itself, which has to be {value!r} "
                     f"here: leave it out"
