@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import ssl
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
 from cryptography import x509
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from mmsnap_operator.certificates import Pair, Subject
 from mmsnap_operator.webhook.keeping import certificates_of, secret_of
@@ -40,27 +39,19 @@ def is_trusted(pair: Pair, bundle: bytes, now: datetime) -> bool:
     return False
 
 
-def life(gaps: Sequence[timedelta]) -> Iterator[tuple[datetime, Certificates]]:
-    """What an operator keeps that looks after these times, and announces at once."""
+def life(hours: int, gaps: random.Random) -> Iterator[tuple[datetime, Certificates]]:
+    """What an operator keeps that looks at odd times, and announces at once."""
     now, kept = BEGIN, None
-    for gap in gaps:
+    while now < BEGIN + hours * HOUR:
         kept = step(kept, now)
         kept = kept.announced(kept, now)
         yield now, kept
-        now += gap
+        now += timedelta(minutes=gaps.randint(5, 30))
 
 
-LOOKS = st.lists(
-    st.integers(5, 30).map(lambda minutes: timedelta(minutes=minutes)), min_size=300, max_size=300
-)
-
-
-@settings(max_examples=10, deadline=None)
-@given(LOOKS)
-def test_who_heard_of_the_bundle_late_trusts_every_server_all_the_same(
-    gaps: Sequence[timedelta],
-) -> None:
-    looks = list(life(gaps))
+@pytest.mark.parametrize("seed", range(5))
+def test_who_heard_of_the_bundle_late_trusts_every_server_all_the_same(seed: int) -> None:
+    looks = list(life(100, random.Random(seed)))
     shown = 0
     for number, (now, kept) in enumerate(looks):
         # The API servers have any bundle of the time that is given to settle; other replicas of
@@ -77,7 +68,7 @@ def test_who_heard_of_the_bundle_late_trusts_every_server_all_the_same(
 
 
 def test_nothing_is_made_again_while_nothing_is_due() -> None:
-    looks = [kept for _, kept in life([timedelta(minutes=10)] * 40)]
+    looks = [kept for _, kept in life(7, random.Random(1))]
     assert all(one == other for one, other in pairwise(looks))
 
 
@@ -123,7 +114,7 @@ def test_what_is_kept_in_the_secret_is_read_back() -> None:
     assert certificates_of(secret) == kept
 
 
-@pytest.mark.parametrize("key", ["ca.crt", "tls.crt", "tls.key", "authorities.json"])
+@pytest.mark.parametrize("key", ["tls.crt", "tls.key", "authorities.json"])
 @pytest.mark.parametrize("value", [None, "", "bm9uc2Vuc2U=", "!"])
 def test_a_secret_that_makes_no_sense_is_found_out(key: str, value: str | None) -> None:
     secret = secret_of(step(None, BEGIN), "memverge", None)
@@ -131,8 +122,5 @@ def test_a_secret_that_makes_no_sense_is_found_out(key: str, value: str | None) 
         del secret["data"][key]
     else:
         secret["data"][key] = value
-    if key == "ca.crt" and value != "!":
-        certificates_of(secret)  # for people only
-        return
     with pytest.raises(ValueError, match="makes no sense"):
         certificates_of(secret)
