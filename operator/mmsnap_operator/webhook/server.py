@@ -29,6 +29,7 @@ _BODY_SECONDS: Final = 5.0
 # Longer than the 90 s after which the API server drops an idle connection: if both did at once, a
 # request could be lost in between.
 _IDLE_SECONDS: Final = 180.0
+_REST_SECONDS: Final = 1.0  # for the rest of a request that is answered already
 _STOP_SECONDS: Final = 5.0
 
 
@@ -49,6 +50,7 @@ class WebhookServer:
             application,
             access_log=None,
             keepalive_timeout=_IDLE_SECONDS,
+            lingering_time=_REST_SECONDS,
             shutdown_timeout=_STOP_SECONDS,
         )
 
