@@ -30,7 +30,7 @@ MOUNT_PATH: Final = Path("/run/mmsnap")
 SOCKET: Final = "agent.sock"
 INIT_SOCKET: Final = "init.sock"
 _POOL: Final = "pool"
-_HEADER: Final = "mmsnap.pool"
+_HEADERS: Final = ("mmsnap.pool", "mmsnap.pool.copy")
 _REGIONS: Final = "regions"
 _TOOLS: Final = "tools"
 _TMP: Final = "tmp"
@@ -62,9 +62,9 @@ class Volumes:
             (folder / shown).mkdir(exist_ok=True)
         folder.chmod(0o755)
         (folder / _TMP).chmod(0o700)
-        header = folder / _POOL / _HEADER
-        shutil.copyfile(self.pool / _HEADER, header)
-        header.chmod(_OPEN_FILE)
+        for name in _HEADERS:
+            shutil.copyfile(self.pool / name, folder / _POOL / name)
+            (folder / _POOL / name).chmod(_OPEN_FILE)
         for region in pod.regions:
             for kind in (_REGIONS, PROCESSES):
                 (folder / _POOL / kind / region).mkdir(exist_ok=True)
