@@ -22,9 +22,12 @@ from mmsnap.process.installation import installed_root
 
 OLDEST: Final = (4, 2)
 ENVIRONMENT: Final = "MMSNAP_CRIU"
+# What it says in vain: in containers it lacks what nobody needs.
+_NO_REASON: Final = re.compile(r"RLIMIT_NOFILE|^tun: Unable to create|^cg: cgroupd: recv")
 # CRIU's words for what it can not dump, and ours.
 _REASONS: Final = (
     (r"io_uring", "it uses io_uring, which CRIU can not dump"),
+    (r"SysVIPC shmem map", "it uses System V shared memory, which is its whole pod's"),
     (
         r"Can't lookup mount=\d+ for fd=(\d+) path=(\S+)",
         "file descriptor {0} ({1}) was opened outside of its namespaces",
@@ -156,7 +159,7 @@ def reason_in(log_file: Path) -> str:
         if found:
             return words.format(*found.groups())
     errors = re.findall(r"Error \([^)]*\): (.*)", text)
-    told = [error for error in errors if "RLIMIT_NOFILE" not in error]
+    told = [error for error in errors if not _NO_REASON.search(error)]
     return told[0] if told else "CRIU gave no reason"
 
 

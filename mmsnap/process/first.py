@@ -53,10 +53,10 @@ class First(Protocol):
         """
 
     def within(self, command: Sequence[str], freezer_procs: Path | None = None) -> list[str]:
-        """What runs a command where the program lives: in its process ids and its mounts.
+        """What runs a command where the program lives.
 
-        Not inside its IPC namespace: what CRIU does not share with a program it captures, and
-        System V memory is a part of the program.
+        What CRIU does not share with a program it captures: so it stays out of namespaces that are
+        the program's own, and comes into those that are a container's.
 
         Args:
             freezer_procs: of the program's freezer, for what is to be one of its processes.

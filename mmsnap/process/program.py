@@ -94,7 +94,10 @@ class FirstProcess:
             raise OSError(told.decode() or "the first process is gone")
 
     def within(self, command: Sequence[str], freezer_procs: Path | None = None) -> list[str]:
-        """What runs a command in its namespaces, see `First.within`."""
+        """What runs a command in its process ids and mounts, see `First.within`.
+
+        Not in its IPC namespace: System V memory is a part of the program.
+        """
         entered = ["nsenter", f"--target={self.pid}", "--pid", "--mount", "--", *command]
         if freezer_procs is None:
             return entered

@@ -16,12 +16,15 @@
 #include <unistd.h>
 
 #define EXIT_FAILED 125
+/* What CRIU does not share with a program it would take for the program's own, and make anew. (The network's
+ * is entered by whoever calls.) */
+#define NAMESPACES (CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWCGROUP)
 #define LAST_PID "/proc/sys/kernel/ns_last_pid"
 
 static const char usage[] =
     "Usage: mmsnap-enter PID [--procs FILE]... [--last-pid N] [-- COMMAND [ARGUMENT]...]\n"
     "\n"
-    "Runs COMMAND in the process and mount namespaces of process PID, and ends as it ends.\n"
+    "Runs COMMAND in the namespaces of process PID, all but its network, and ends as it ends.\n"
     "\n"
     "  --procs FILE   a cgroup.procs to be in\n"
     "  --last-pid N   the next process of the namespace gets a number above this one\n";
@@ -77,7 +80,7 @@ int main(int count, char *words[]) {
             return EXIT_FAILED;
         }
     }
-    enter(process, command ? CLONE_NEWPID | CLONE_NEWNS : CLONE_NEWPID);
+    enter(process, command ? NAMESPACES : CLONE_NEWPID);
     pid_t child = fork(); /* only a child is in the other process namespace */
     if (child < 0) fail("fork");
     if (child > 0) end_as(child);
