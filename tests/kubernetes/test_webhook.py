@@ -112,9 +112,9 @@ def home(cluster: Cluster) -> Iterator[Cluster]:
     cluster.kubectl("delete", "namespace", HOME, PODS, "--wait=false")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def webhook(home: Cluster) -> Iterator[Webhook]:
-    """Up."""
+    """Up, and asked about pods in PODS."""
     webhook = Webhook(home)
     try:
         webhook.start()
@@ -124,11 +124,11 @@ def webhook(home: Cluster) -> Iterator[Webhook]:
 
 
 @pytest.fixture
-def watched(webhook: Webhook, namespace: str) -> str:
-    """A namespace in which the webhook is asked."""
-    webhook.cluster.kubectl("label", "namespace", namespace, "memverge=enabled")
-    webhook.wait_for(namespace)
-    return namespace
+def down(webhook: Webhook) -> Iterator[Webhook]:
+    """The same, while its process is not there."""
+    webhook.stop()
+    yield webhook
+    webhook.start()
 
 
 def pod(name: str, wish: str | None = None, **spec: Any) -> Manifest:
@@ -153,37 +153,39 @@ def without_what_is_its_own(created: Manifest) -> bytes:
     return json.dumps(rest, sort_keys=True).encode()
 
 
-def refusal(webhook: Webhook, manifest: Manifest, namespace: str) -> str:
+def refusal(webhook: Webhook, manifest: Manifest) -> str:
     with pytest.raises(subprocess.CalledProcessError) as refused:
-        webhook.create(manifest, namespace)
+        webhook.create(manifest, PODS)
     return str(refused.value.stderr)
 
 
 @pytest.mark.parametrize(("name", "wish"), [("asks", "yes"), ("called-1", None), ("called-", None)])
 def test_who_asked_or_is_called_so_is_captured(
-    webhook: Webhook, watched: str, name: str, wish: str | None
+    webhook: Webhook, name: str, wish: str | None
 ) -> None:
-    spec = webhook.create(pod(name, wish), watched)["spec"]
+    spec = webhook.create(pod(name, wish), PODS)["spec"]
     assert spec["initContainers"][0]["image"] == IMAGE
     assert spec["containers"][0]["command"] == ["/opt/memverge/mmsnap-init", "--", "sleep", "600"]
     assert {"mmsnap-bin", "mmsnap"} <= {volume["name"] for volume in spec["volumes"]}
 
 
-@pytest.mark.parametrize("is_down", [False, True], ids=["up", "down"])
-@pytest.mark.parametrize(
-    ("name", "wish"),
-    [("silent", None), ("silent-", None), ("called-1", "no"), ("is-called-", None)],
-)
-def test_who_did_not_ask_is_the_same_byte_for_byte(
-    webhook: Webhook, watched: str, is_down: bool, name: str, wish: str | None
-) -> None:
-    if is_down:
-        webhook.stop()
-    manifest = pod(name, wish)
-    untouched = webhook.create(manifest, "default")
-    assert without_what_is_its_own(webhook.create(manifest, watched)) == without_what_is_its_own(
-        untouched
-    )
+DID_NOT_ASK = [pod("silent"), pod("silent-"), pod("called-1", "no"), pod("is-called-")]
+
+
+def assert_untouched(webhook: Webhook, manifest: Manifest) -> None:
+    """The same, byte for byte, as where the webhook is never asked."""
+    here, elsewhere = (webhook.create(manifest, namespace) for namespace in (PODS, "default"))
+    assert without_what_is_its_own(here) == without_what_is_its_own(elsewhere)
+
+
+def test_who_did_not_ask_is_untouched(webhook: Webhook) -> None:
+    for manifest in DID_NOT_ASK:
+        assert_untouched(webhook, manifest)
+
+
+def test_who_did_not_ask_is_untouched_while_it_is_down(down: Webhook) -> None:
+    for manifest in DID_NOT_ASK:
+        assert_untouched(down, manifest)
 
 
 def test_in_a_namespace_without_the_label_nobody_is_asked_about(webhook: Webhook) -> None:
@@ -192,20 +194,19 @@ def test_in_a_namespace_without_the_label_nobody_is_asked_about(webhook: Webhook
 
 
 def test_while_it_is_down_who_asked_waits_and_who_is_only_called_so_does_not(
-    webhook: Webhook, watched: str
+    down: Webhook,
 ) -> None:
-    webhook.stop()
-    said = refusal(webhook, pod("asks", "yes"), watched)
+    said = refusal(down, pod("asks", "yes"))
     assert "annotation.mmsnap.memverge.com" in said
     assert "connection refused" in said
-    assert "initContainers" not in webhook.create(pod("called-1"), watched)["spec"]
+    assert "initContainers" not in down.create(pod("called-1"), PODS)["spec"]
 
 
-def test_who_can_not_be_captured_is_told_why(webhook: Webhook, watched: str) -> None:
-    assert "hostPID" in refusal(webhook, pod("asks", "yes", hostPID=True), watched)
-    assert 'write "yes" or "no"' in refusal(webhook, pod("asks", "true"), watched)
+def test_who_can_not_be_captured_is_told_why(webhook: Webhook) -> None:
+    assert "hostPID" in refusal(webhook, pod("asks", "yes", hostPID=True))
+    assert 'write "yes" or "no"' in refusal(webhook, pod("asks", "true"))
     told = subprocess.run(
-        webhook.cluster.kubectl_command("create", "-n", watched, "-f", "-", "--dry-run=server"),
+        webhook.cluster.kubectl_command("create", "-n", PODS, "-f", "-", "--dry-run=server"),
         input=json.dumps(pod("called-1", hostPID=True)),
         capture_output=True,
         text=True,
@@ -214,9 +215,11 @@ def test_who_can_not_be_captured_is_told_why(webhook: Webhook, watched: str) -> 
     assert "Warning: mmsnap does not capture this pod" in told.stderr
 
 
-def test_a_captured_pod_meets_the_restricted_standard(webhook: Webhook, watched: str) -> None:
+def test_a_captured_pod_meets_the_restricted_standard(webhook: Webhook, namespace: str) -> None:
+    webhook.cluster.kubectl("label", "namespace", namespace, "memverge=enabled")
+    webhook.wait_for(namespace)
     webhook.cluster.kubectl(
-        "label", "namespace", watched, "pod-security.kubernetes.io/enforce=restricted"
+        "label", "namespace", namespace, "pod-security.kubernetes.io/enforce=restricted"
     )
     strict = pod("strict", "yes", securityContext={"seccompProfile": {"type": "RuntimeDefault"}})
     strict["spec"]["containers"][0]["securityContext"] = {
@@ -224,19 +227,19 @@ def test_a_captured_pod_meets_the_restricted_standard(webhook: Webhook, watched:
         "capabilities": {"drop": ["ALL"]},
         "runAsNonRoot": True,
     }
-    assert "initContainers" in webhook.create(strict, watched)["spec"]
+    assert "initContainers" in webhook.create(strict, namespace)["spec"]
 
 
 def test_a_manifest_got_from_the_cluster_is_applied_again_as_it_is(
-    webhook: Webhook, watched: str
+    webhook: Webhook,
 ) -> None:
-    once = webhook.create(pod("again", "yes"), watched)
-    again = webhook.create(once, watched)
+    once = webhook.create(pod("again", "yes"), PODS)
+    again = webhook.create(once, PODS)
     assert without_what_is_its_own(again) == without_what_is_its_own(once)
 
 
 def test_the_pods_of_a_deployment_are_captured_as_its_members(
-    webhook: Webhook, watched: str
+    webhook: Webhook,
 ) -> None:
     template = pod("x", "yes")
     labels = {"app": "web"}
@@ -244,7 +247,7 @@ def test_the_pods_of_a_deployment_are_captured_as_its_members(
     deployment = {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": "web", "namespace": watched},
+        "metadata": {"name": "web", "namespace": PODS},
         "spec": {
             "replicas": 1,
             "selector": {"matchLabels": labels},
@@ -252,20 +255,20 @@ def test_the_pods_of_a_deployment_are_captured_as_its_members(
         },
     }
     webhook.cluster.apply(deployment)
-    eventually(lambda: webhook.cluster.get("pods", "-n", watched)["items"], "a pod")
-    made = webhook.cluster.get("pods", "-n", watched)["items"][0]
+    eventually(lambda: webhook.cluster.get("pods", "-n", PODS)["items"], "a pod")
+    made = webhook.cluster.get("pods", "-n", PODS)["items"][0]
     volume = next(one for one in made["spec"]["volumes"] if one["name"] == "mmsnap")
     assert volume["csi"]["volumeAttributes"]["workload"] == "web"
     env = {one["name"]: one.get("value") for one in made["spec"]["containers"][0]["env"]}
-    assert env["MMSNAP_GROUP"] == f"{watched}--web"
+    assert env["MMSNAP_GROUP"] == f"{PODS}--web"
     assert env["MMSNAP_MEMBER"] == "$(MM_POD_NAME)"
 
 
 def test_certificates_are_renewed_under_a_stream_of_requests_and_none_is_lost(
-    home: Cluster,
+    home: Cluster, down: Webhook
 ) -> None:
+    webhook = down
     home.kubectl("delete", "secret", "-n", HOME, SECRET, "--ignore-not-found")
-    webhook = Webhook(home)
     asked, failures, over = [0], [], threading.Event()
 
     def stream() -> None:
@@ -276,7 +279,7 @@ def test_certificates_are_renewed_under_a_stream_of_requests_and_none_is_lost(
             except subprocess.CalledProcessError as error:
                 failures.append(error.stderr)
 
-    bundles = set()
+    bundles, before = set(), len(webhook.shown)
     try:
         # An authority is replaced after 26 s of its 40, a certificate after 13 s of its 20.
         webhook.start(40, 20, 6)
@@ -297,6 +300,8 @@ def test_certificates_are_renewed_under_a_stream_of_requests_and_none_is_lost(
                 thread.join()
     finally:
         webhook.stop()
+        home.kubectl("delete", "secret", "-n", HOME, SECRET)
+    print(f"{asked[0]} requests, {len(bundles)} bundles, certificates:", *webhook.shown[before:])
     assert failures == []
     assert asked[0] >= 50
-    assert len(set(webhook.shown)) >= 4
+    assert len(set(webhook.shown[before:])) >= 4
