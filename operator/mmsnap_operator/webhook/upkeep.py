@@ -34,12 +34,7 @@ _TRIES: Final = 5
 _LOOKS_WHILE_SETTLING: Final = 4
 _LOOK_AGAIN_MAX_SECONDS: Final = 60.0
 
-
 Change = Callable[[Certificates | None, datetime], Certificates]
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Upkeep:
@@ -54,7 +49,6 @@ class Upkeep:
         namespace: str,
         *,
         lifetimes: Lifetimes | None = None,
-        clock: Callable[[], datetime] = _now,
     ) -> None:
         """Nothing is done yet.
 
@@ -69,7 +63,6 @@ class Upkeep:
         self._place = place
         self._namespace = namespace
         self._lifetimes = lifetimes or Lifetimes()
-        self._clock = clock
         self._subject = _subject(place.host())
         self._turn = asyncio.Lock()
 
@@ -110,7 +103,7 @@ class Upkeep:
             if secret is not None:
                 with contextlib.suppress(ValueError):
                     kept = certificates_of(secret)
-            wanted = change(kept, self._clock())
+            wanted = change(kept, datetime.now(UTC))
             if wanted == kept:
                 return wanted
             version = secret["metadata"]["resourceVersion"] if secret else None
