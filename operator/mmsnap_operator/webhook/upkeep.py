@@ -77,6 +77,9 @@ class Upkeep:
                 await self.keep()
             except (ApiError, aiohttp.ClientError, TimeoutError) as error:
                 log.warning("the webhook's upkeep failed and is tried again: %s", error)
+            except Exception:
+                # Certificates that nobody renews would be noticed only when pods are refused.
+                log.exception("the webhook's upkeep failed and is tried again")
             await asyncio.sleep(pause_seconds)
 
     async def keep(self) -> None:
