@@ -65,6 +65,15 @@ static void obey(supervised *self, mi_order order, pid_t program) {
     }
 }
 
+static void hear_orders(supervised *self) {
+    while (!self->over && self->line.fd >= 0) {
+        pid_t program = 0;
+        mi_order order = mi_line_next(&self->line, &program);
+        if (order == MI_ORDER_NONE) return;
+        obey(self, order, program);
+    }
+}
+
 /* All who ended. The agent hears of each, for what it restored is not known here before it says so. */
 static void bury(supervised *self) {
     int status;
@@ -101,13 +110,11 @@ int mi_supervised_run(char *const words[], const mi_signals *before, const mi_se
         mi_line_mend(&self.line, self.program);
         struct pollfd sources[] = {{.fd = came, .events = POLLIN}, {.fd = self.line.fd, .events = POLLIN}};
         poll(sources, 2, self.line.fd < 0 ? MI_LINE_RETRY_MS : -1);
+        /* Orders first: before the agent ends the program it says that this is not the end. */
+        hear_orders(&self);
         siginfo_t signal;
         while (mi_signals_take(&signal)) take_signal(&self, &signal);
         bury(&self);
-        if (!self.over && sources[1].revents && self.line.fd >= 0) {
-            pid_t program = 0;
-            obey(&self, mi_line_next(&self.line, &program), program);
-        }
     }
     return self.exit_code;
 }
