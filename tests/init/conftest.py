@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.init.agent import Agent
+
 _CHECKOUT = Path(__file__).resolve().parents[2]
 LIMIT_SECONDS = 30
 
@@ -22,6 +24,14 @@ def init() -> Path:
     """The program; built when its source changed."""
     subprocess.run(["make", "init"], cwd=_CHECKOUT, check=True, capture_output=True)
     return _CHECKOUT / "build/init/init/mmsnap-init"
+
+
+@pytest.fixture
+def owned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of a program whose outputs are pipes, and an agent that lets it start."""
+    agent = Agent(tmp_path_factory.mktemp("agent"))
+    yield agent.environment
+    agent.close()
 
 
 @pytest.fixture

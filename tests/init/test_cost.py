@@ -36,15 +36,11 @@ def _memory_kib(process: subprocess.Popen[bytes]) -> int:
     return int(found[1])
 
 
-def test_it_takes_less_than_a_mebibyte(start: Start) -> None:
+def test_it_takes_less_than_a_mebibyte(start: Start, owned: dict[str, str]) -> None:
     plain = start("sh", "-c", "echo up; exec sleep 60")
     assert wait_for_line(plain) == "up"
-    pipes = os.environ | {
-        "MMSNAP_ENGINE": "process",
-        "MMSNAP_ADDRESS": "unix:///run/mmsnap/agent.sock",
-    }
     script = "head -c 3000000 /dev/zero; echo >&2; echo; echo up; exec sleep 60"
-    with_pipes = start("sh", "-c", script, env=pipes)
+    with_pipes = start("sh", "-c", script, env=owned)
     while not wait_for_line(with_pipes).endswith("up"):
         pass
     took = _memory_kib(plain), _memory_kib(with_pipes)

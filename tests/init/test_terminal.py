@@ -113,8 +113,10 @@ def test_a_window_that_changes_its_size_is_noticed_once(first: list[str]) -> Non
         assert person.read_until("end").count("SIGWINCH") == 1
 
 
-def test_a_terminal_stays_a_terminal_where_outputs_are_pipes_otherwise(init: Path) -> None:
-    asked = ["env", "MMSNAP_ENGINE=process", "MMSNAP_ADDRESS=unix:///run/mmsnap/agent.sock"]
+def test_a_terminal_stays_a_terminal_where_outputs_are_pipes_otherwise(
+    init: Path, owned: dict[str, str]
+) -> None:
+    asked = ["env", *(f"{name}={owned[name]}" for name in ("MMSNAP_ENGINE", "MMSNAP_ADDRESS"))]
     with terminal(*asked, init, "--", "sh", "-c", "[ -t 1 ] && [ -t 2 ] && echo both") as person:
         person.read_until("both")
 
