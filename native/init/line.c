@@ -1,8 +1,10 @@
 #include "line.h"
 
 #include "complaint.h"
+#include "descriptor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,16 +40,18 @@ static void send_words(mi_line *line, const char *words, int length) {
     if (send(line->fd, words, (size_t)length, MSG_NOSIGNAL) < 0) give_up(line);
 }
 
-/* The ends of the pipes; where an output is no pipe of ours, what it is. */
+/* The end of the pipe; where an output is no pipe of ours, what it is; where it is closed, nothing. */
+static int end_of(const mi_stream *stream, int nothing) {
+    if (stream->writer >= 0) return stream->writer;
+    return fcntl(stream->target, F_GETFD) >= 0 ? stream->target : nothing;
+}
+
 static ssize_t send_hello(const mi_line *line, pid_t program) {
     const char *member = getenv("MMSNAP_MEMBER");
     char words[MESSAGE_BYTES];
     int length = snprintf(words, sizeof words, "hello %.128s %d", member ? member : "main", (int)program);
-    int ends[MI_STREAMS];
-    for (int i = 0; i < MI_STREAMS; i++) {
-        const mi_stream *stream = &line->outputs->streams[i];
-        ends[i] = stream->writer >= 0 ? stream->writer : stream->target;
-    }
+    int ends[MI_STREAMS], nothing = mi_descriptor_move_up(open("/dev/null", O_WRONLY | O_CLOEXEC));
+    for (int i = 0; i < MI_STREAMS; i++) ends[i] = end_of(&line->outputs->streams[i], nothing);
     union {
         struct cmsghdr header;
         char bytes[CMSG_SPACE(sizeof ends)];
@@ -62,13 +66,17 @@ static ssize_t send_hello(const mi_line *line, pid_t program) {
     files->cmsg_type = SCM_RIGHTS;
     files->cmsg_len = CMSG_LEN(sizeof ends);
     memcpy(CMSG_DATA(files), ends, sizeof ends);
-    return sendmsg(line->fd, &message, MSG_NOSIGNAL);
+    ssize_t sent = sendmsg(line->fd, &message, MSG_NOSIGNAL);
+    int error = errno;
+    close(nothing);
+    errno = error;
+    return sent;
 }
 
 static int call(mi_line *line, pid_t program) {
     struct sockaddr_un agent;
     if (!find_socket(&agent)) return EDESTADDRREQ;
-    line->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    line->fd = mi_descriptor_move_up(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
     if (line->fd < 0) return errno;
     if (connect(line->fd, (const struct sockaddr *)&agent, sizeof agent) == 0 &&
         send_hello(line, program) >= 0)

@@ -1,5 +1,7 @@
 #include "outputs.h"
 
+#include "descriptor.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -28,18 +30,11 @@ bool mi_outputs_wanted(void) {
     return engine && strcmp(engine, "process") == 0 && address && strncmp(address, "unix:", 5) == 0;
 }
 
-/* Above the three that are the program's: one that is closed must not seem to be open. */
-static int move_up(int fd) {
-    int moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    close(fd);
-    return moved;
-}
-
 static int make_pipe(int *reader, int *writer) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0) return -errno;
-    *reader = move_up(ends[0]);
-    *writer = move_up(ends[1]);
+    *reader = mi_descriptor_move_up(ends[0]);
+    *writer = mi_descriptor_move_up(ends[1]);
     return *reader < 0 || *writer < 0 ? -EMFILE : 0;
 }
 

@@ -1,5 +1,7 @@
 #include "signals.h"
 
+#include "descriptor.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/syscall.h>
@@ -36,7 +38,8 @@ bool mi_signals_next(siginfo_t *out) { return wait_for(ALL, out, NULL) > 0; }
 int mi_signals_descriptor(void) {
     uint64_t all = ~UINT64_C(0);
     long fd = syscall(SYS_signalfd4, -1, &all, sizeof all, O_CLOEXEC);
-    return fd < 0 ? -errno : (int)fd;
+    int moved = mi_descriptor_move_up((int)fd);
+    return moved < 0 ? -errno : moved;
 }
 
 bool mi_signals_take(siginfo_t *out) { return wait_for(~UINT64_C(0), out, &(struct timespec){0, 0}) > 0; }

@@ -1,6 +1,7 @@
 #include "supervised.h"
 
 #include "complaint.h"
+#include "descriptor.h"
 #include "line.h"
 #include "program.h"
 
@@ -38,7 +39,7 @@ static void start(supervised *self) {
     }
     pid_t program = mi_program_start_held(self->words, self->before, self->session, self->outputs, ends[0]);
     close(ends[0]);
-    self->gate = ends[1];
+    self->gate = mi_descriptor_move_up(ends[1]);
     if (program < 0) {
         mi_complain(self->words[0], -program);
         return end(self, MI_EXIT_FAILED);

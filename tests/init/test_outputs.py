@@ -113,7 +113,7 @@ def test_output_into_a_file_is_appended_in_its_place(
     assert log.read_text() == "before\nafter\n"
 
 
-@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2)])
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)])
 def test_closed_files_stay_closed_and_the_others_work(
     init: Path, closed: tuple[int, ...], owned: dict[str, str]
 ) -> None:
