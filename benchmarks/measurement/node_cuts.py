@@ -73,7 +73,7 @@ class Stage:
         near, far = self.nodes[:2]
         stack.enter_context(worker(Echo, far.address))
         target = f"{far.host.address}:{far.port}"
-        return stack.enter_context(worker(Asker, near.host, near.name, near.tls, target))
+        return stack.enter_context(worker(Asker, near.host, near.name, near.tls, target, far.name))
 
 
 def measure_cuts(
@@ -99,7 +99,8 @@ def _group_round(stage: Stage, number: int) -> dict[str, float]:
     previous = stage.client.checkpoints(GROUP)
     cut = stage.client.checkpoint(GROUP)
     pauses_ns = {part.member: part.pause_ns for part in cut.members}
-    waits = [member.ask("stop", pauses_ns[f"m{n}"]) for n, member in enumerate(stage.members)]
+    told = [member.ask("stop", pauses_ns[f"m{n}"]) for n, member in enumerate(stage.members)]
+    waits = [wait for wait in told if wait is not None]
     for old in previous:
         stage.client.delete_checkpoint(GROUP, old.name)
     return {

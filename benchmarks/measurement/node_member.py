@@ -83,11 +83,18 @@ class NodeMember:
         self._writer.start()
         self._written.wait()
 
-    def stop(self, pause_ns: int) -> Wait:
-        """Ends the writing: the wait that fits a pause best, for others have other reasons."""
+    def stop(self, pause_ns: int) -> Wait | None:
+        """Ends the writing: the wait that fits a pause best, for others have other reasons.
+
+        None: it rested between two bursts, and the pause was over before it noticed.
+        """
         self._stopped = True
         self._writer.join()
-        return min(self._waits, key=lambda wait: abs(wait.entered_ns - wait.asked_ns - pause_ns))
+        return min(
+            self._waits,
+            key=lambda wait: abs(wait.entered_ns - wait.asked_ns - pause_ns),
+            default=None,
+        )
 
     def _keep_writing(self) -> None:
         clock, update = time.monotonic_ns, self._app.update()

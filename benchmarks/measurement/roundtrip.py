@@ -1,13 +1,14 @@
 """How long an order to a member of another node takes, until its answer is back.
 
-It goes the way of every order of a cut: through the stream of mutual TLS that a node opens to
-another one, that node's thread for its members and the member's socket. The member refuses it at
+It goes the way of every order of a cut: over the link of mutual TLS that a node has to another one,
+that node's thread for its members and the member's socket. The member refuses it at
 once. So a round trip has no work in it, and everything else that a barrier has.
 """
 
 from __future__ import annotations
 
 import asyncio
+import selectors
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,10 @@ import mmsnap
 from measurement.unbarred import NOBODYS_EPOCH
 from mmsnap.group.messages import Cut
 from mmsnap.node.enlistment import PROTOCOL_VERSION
+from mmsnap.node.frames import Frame, Over, Packet
+from mmsnap.node.link import Link
+from mmsnap.node.link_door import open_link
+from mmsnap.node.link_tls import LinkTls
 from mmsnap.node.packets import encode
 from mmsnap.node.tls import TlsFiles
 from mmsnap.rpc.v1 import peer_pb2 as pb
@@ -37,9 +42,13 @@ class Echo:
 class Asker:
     """A process on a host, with the certificate of its node, that asks the echo of another one."""
 
-    def __init__(self, host: Host, node: str, tls: Path, target: str) -> None:
+    def __init__(self, host: Host, node: str, tls: Path, target: str, there: str) -> None:
+        """`node` is who asks, `there` whose certificate is at the target."""
         host.enter()
         self._node = node
+        self._there = there
+        self._target = target
+        self._heard: list[Frame | str] = []
         self._loop = asyncio.new_event_loop()
         self._loop.run_until_complete(self._connect(tls, target))
 
@@ -49,14 +58,24 @@ class Asker:
 
     def ask(self, times: int) -> list[int]:
         """Nanoseconds of so many round trips, one after the other."""
-        return self._loop.run_until_complete(self._ask(times))
+        taken = []
+        for _ in range(times):
+            begun = time.perf_counter_ns()
+            self._link.send(self._request)
+            self._link.flush()
+            self._await_frame()
+            taken.append(time.perf_counter_ns() - begun)
+        return taken
 
     def close(self) -> None:
         """Gives the turn back."""
-        self._loop.run_until_complete(self._close())
+        self._link.send(Over())
+        self._link.flush()
+        self._loop.run_until_complete(self._end())
 
     async def _connect(self, tls: Path, target: str) -> None:
         files = TlsFiles(tls / "ca.crt", tls / "tls.crt", tls / "tls.key")
+        self._tls = LinkTls(files)
         channel = grpc.aio.secure_channel(target, files.channel())
         self._enlist = channel.stream_stream(
             "/mmsnap.v1.Peer/Enlist",
@@ -71,23 +90,27 @@ class Asker:
         )
         await self._call.write(pb.EnlistRequest(open=opening))
         reply: Any = await self._call.read()
-        token = reply.seats.seats[0].token
-        packet = pb.MemberPacket(token=token, data=encode(Cut(NOBODYS_EPOCH, 0, 0), token))
-        self._request = pb.EnlistRequest(packets=pb.MemberPackets(packets=[packet]))
-        await self._ask(_WARMING)
+        seats = reply.seats
+        host, _, _ = self._target.rpartition(":")
+        connection = await open_link(
+            host, seats.link.port, seats.link.token, self._there, self._tls
+        )
+        self._link = Link(connection, self._heard.append, self._heard.append)
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._link, selectors.EVENT_READ)
+        token = seats.seats[0].token
+        self._request = Packet(encode(Cut(NOBODYS_EPOCH, 0, 0), token))
+        self.ask(_WARMING)
 
-    async def _ask(self, times: int) -> list[int]:
-        taken = []
-        for _ in range(times):
-            begun = time.perf_counter_ns()
-            await self._call.write(self._request)
-            while (await self._call.read()).WhichOneof("what") != "packets":
-                pass
-            taken.append(time.perf_counter_ns() - begun)
-        return taken
+    def _await_frame(self) -> None:
+        self._heard.clear()
+        while not self._heard:
+            assert not self._link.broken, self._link.broken
+            self._selector.select()
+            self._link.receive()
 
-    async def _close(self) -> None:
-        await self._call.write(pb.EnlistRequest(done=pb.EnlistDone()))
-        await self._call.done_writing()
+    async def _end(self) -> None:
         while await self._call.read() is not grpc.aio.EOF:
             pass
+        self._selector.close()
+        self._link.close()

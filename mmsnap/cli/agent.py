@@ -46,6 +46,15 @@ def agent(
         str | None,
         typer.Option(metavar="HOST:PORT", help="Where the others reach it; by default --listen."),
     ] = None,
+    link_port: Annotated[
+        int,
+        typer.Option(
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="Where at the same host the other nodes' orders come in; 0: any that is free.",
+        ),
+    ] = 0,
     etcd: Annotated[
         list[str] | None,
         typer.Option(metavar="URL", help="An endpoint of etcd, which keeps the catalog; repeat."),
@@ -138,8 +147,10 @@ def agent(
     cluster = _cluster(node, listen, advertise, etcd, tls, etcd_tls, roles)
     if cluster is not None:
         fencing = tuple(shlex.split(fence_command or ""))
-        cluster = dataclasses.replace(cluster, replicas=replicas, fence_command=fencing)
-    elif replicas or fence_command:
+        cluster = dataclasses.replace(
+            cluster, replicas=replicas, fence_command=fencing, link_port=link_port
+        )
+    elif replicas or fence_command or link_port:
         raise typer.BadParameter("only a node of several has others", param_hint="--node")
 
     metrics_at = None if metrics is None else _host_and_port(metrics)

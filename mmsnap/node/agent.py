@@ -34,6 +34,7 @@ from mmsnap.node.events import Events
 from mmsnap.node.groups import Groups
 from mmsnap.node.ledger import Ledger
 from mmsnap.node.leftovers import look_for_leftovers
+from mmsnap.node.link_door import LinkDoor
 from mmsnap.node.mesh import Mesh
 from mmsnap.node.mirror import Mirror
 from mmsnap.node.mirroring import Mirroring
@@ -172,6 +173,7 @@ class Agent:
                 desk.metrics.look_at_replicas(self._replicas.lag_seconds)
             self._metrics = MetricsServer(*self._metrics_at, desk.metrics)
         self._switchboard.start()
+        self._links: LinkDoor | None = None
         if self._mirroring is not None:
             await self._mirroring.start()
         self._server = await self._listen()
@@ -225,6 +227,8 @@ class Agent:
         if self._metrics is not None:
             await asyncio.to_thread(self._metrics.stop)
         await self._server.stop(_GRACE_SECONDS)
+        if self._links is not None:
+            await self._links.close()
         await self._sweeper.stop()
         await self._groups.close()
         if self._mirroring is not None:
@@ -248,7 +252,8 @@ class Agent:
         names = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, server)
         if self._cluster is not None:
-            peers = PeerService(self._groups, self._sweeper)
+            self._links = self._cluster.link_door()
+            peers = PeerService(self._groups, self._sweeper, self._links)
             peer_pb2_grpc.add_PeerServicer_to_server(peers, server)  # type: ignore[no-untyped-call]
             server.add_secure_port(self._cluster.listen, self._cluster.tls.server())
         _add_socket(server, self._socket, 0o600)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmsnap.catalog import Catalog
+from mmsnap.errors import InUseError, UnsupportedError
 from mmsnap.node.ledger import Ledger
+from mmsnap.node.link_door import LinkDoor, host_of
+from mmsnap.node.link_tls import LinkTls
 from mmsnap.node.mesh import Mesh
 from mmsnap.node.switchboard import Switchboard
 from mmsnap.node.tls import TlsFiles
@@ -25,6 +29,7 @@ class Cluster:
         node: its name, a DNS label.
         listen: HOST:PORT to serve at.
         advertise: HOST:PORT where the others reach it.
+        link_port: where the others' links come in, at the same host; 0: any port that is free.
         etcd: endpoints, like http://10.0.0.1:2379.
         roles: the file that says what clients with certificates may do.
         replicas: copies on other nodes of every checkpoint that does not say how many.
@@ -41,6 +46,7 @@ class Cluster:
     roles: Path | None = None
     replicas: int = 0
     fence_command: tuple[str, ...] = ()
+    link_port: int = 0
 
     def catalog(self) -> Catalog:
         """The catalog of all nodes."""
@@ -65,3 +71,15 @@ class Cluster:
     def mesh(self, ledger: Ledger, switchboard: Switchboard) -> Mesh:
         """The others, as this node reaches them."""
         return Mesh(self.node, self.advertise, self.tls, ledger, switchboard)
+
+    def link_door(self) -> LinkDoor:
+        """Where the others' links come in; InUseError, UnsupportedError: not there."""
+        host = host_of(self.listen)
+        try:
+            return LinkDoor(host, self.link_port, LinkTls(self.tls))
+        except OSError as error:
+            kind = InUseError if error.errno == errno.EADDRINUSE else UnsupportedError
+            raise kind(
+                f"links can not be served at port {self.link_port} of {host}: {error.strerror}",
+                subject=self.node,
+            ) from error

@@ -7,12 +7,12 @@ until nobody stands still (a restore's record apart, which belongs in between).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from mmsnap.group import Decide, Effect, Expel, Finished, Operation, Send
-from mmsnap.group.messages import EpochReport, Kind
+from mmsnap.group.messages import EpochReport
 from mmsnap.node.packets import encode
 
 
@@ -23,8 +23,15 @@ class MemberLine(Protocol):
     def token(self) -> int:
         """What it is known by."""
 
+    @property
+    def distant(self) -> bool:
+        """Whether it is on another node."""
+
     def send(self, packet: bytes) -> None:
         """Gives it an order; nothing happens if it is gone."""
+
+    def flush(self) -> None:
+        """What it was given is on its way, also if it is distant."""
 
     def end(self, reason: str) -> None:
         """Ends its connection: it comes again."""
@@ -88,23 +95,35 @@ class Conductor:
         self._carry_out(self.operation.answer(accepted, now_ns, reason))
 
     def _carry_out(self, effects: Iterable[Effect]) -> None:
+        orders: list[Send] = []
         for effect in effects:
+            if isinstance(effect, Send):
+                orders.append(effect)
+                continue
+            self._send(orders)
+            orders = []
             match effect:
-                case Send(kind, members):
-                    self._send(kind, members)
                 case Decide():
                     self._audience.decide()
                 case Expel(member, reason):
                     self.lines[member].end(f"expelled: {reason}")
                 case Finished():
                     self._audience.finished(effect)
+        self._send(orders)
         if not self.operation.held and self.operation.step != self._told and not self.finished:
             self._told = self.operation.step
             self._audience.step(self._told)
 
-    def _send(self, kind: Kind, members: Iterable[str]) -> None:
-        for member in members:
-            line = self.lines.get(member)
-            # Several may be gone before it starts; losing the first aborts it for all the others.
-            if line is not None:
-                line.send(self._packets[kind, member])
+    def _send(self, orders: Sequence[Send]) -> None:
+        """Those that have farther to go go first: a member here may take our processor."""
+        if not orders:
+            return
+        for distant in (True, False):
+            for order in orders:
+                for member in order.members:
+                    line = self.lines.get(member)
+                    # Several may be gone before it starts; losing the first aborts it for all.
+                    if line is not None and line.distant is distant:
+                        line.send(self._packets[order.order, member])
+            for line in self.lines.values() if distant else ():
+                line.flush()

@@ -20,6 +20,8 @@ class Line:
     A line that breaks, whoever finds out first, puts itself into `ended`.
     """
 
+    distant: Final = False
+
     def __init__(
         self, connection: socket.socket, peer: Peer, since_ns: int, ended: set[Line]
     ) -> None:
@@ -51,6 +53,9 @@ class Line:
             self.end("does not read its orders")
         except OSError as error:
             self.end(f"connection ended: {error.strerror}")
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
 
     def receive(self) -> Iterator[Report]:
         """What has come; the line is broken when the other end is gone or talks nonsense."""

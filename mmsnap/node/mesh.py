@@ -13,8 +13,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from mmsnap.catalog import no_node
 from mmsnap.errors import AbortedError, AgentUnavailableError, MmsnapError
-from mmsnap.node.enlistment import Enlistment
+from mmsnap.node.enlistment import Destination, Enlistment
 from mmsnap.node.ledger import Ledger
+from mmsnap.node.link_door import host_of
+from mmsnap.node.link_tls import LinkTls
 from mmsnap.node.replies import engine_number
 from mmsnap.node.switchboard import Switchboard
 from mmsnap.node.tls import TlsFiles
@@ -57,6 +59,7 @@ class Mesh:
         self.name = name
         self._address = address
         self._tls = tls
+        self._links = LinkTls(tls)
         self._ledger = ledger
         self._switchboard = switchboard
         self._channels: dict[str, tuple[_End, grpc.aio.Channel]] = {}
@@ -90,7 +93,9 @@ class Mesh:
     @asynccontextmanager
     async def enlisted(self, node: str, group: str) -> AsyncIterator[Enlistment]:
         """Another node's turn and members; AbortedError when it does not take part."""
-        enlistment = Enlistment(node, await self._channel(node), self._switchboard)
+        channel = await self._channel(node)
+        host = host_of(self._channels[node][0])
+        enlistment = Enlistment(Destination(node, host, channel, self._links), self._switchboard)
         await enlistment.open(group, self.name)
         try:
             yield enlistment

@@ -5,25 +5,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from functools import partial
 from typing import Any
 
 import grpc
 
-from mmsnap.errors import AbortedError, FormatVersionError, MmsnapError
+from mmsnap.errors import AbortedError, FormatVersionError
 from mmsnap.node import bounds
 from mmsnap.node.acquaintance import locate_here
 from mmsnap.node.callers import names_of
 from mmsnap.node.enlistment import PROTOCOL_VERSION
 from mmsnap.node.groups import Groups
+from mmsnap.node.lent_members import LentMembers
+from mmsnap.node.link_door import LinkDoor
 from mmsnap.node.live_group import LiveGroup
 from mmsnap.node.methods import abort
 from mmsnap.node.moving import let_go
-from mmsnap.node.outbox import Outbox
-from mmsnap.node.packets import PacketError
-from mmsnap.node.relay import Relay
 from mmsnap.node.replies import engine_number, engine_of, event_reply
 from mmsnap.node.roles import require_node
+from mmsnap.node.seats import Seat
 from mmsnap.node.survey import usage_here
 from mmsnap.node.sweep import Sweeper
 from mmsnap.node.upkeep import verify_here
@@ -42,24 +41,25 @@ Requests = AsyncIterator[pb.EnlistRequest]
 class PeerService(peer_pb2_grpc.PeerServicer):
     """mmsnap.v1.Peer, see peer.proto."""
 
-    def __init__(self, groups: Groups, sweeper: Sweeper) -> None:
+    def __init__(self, groups: Groups, sweeper: Sweeper, links: LinkDoor) -> None:
         self._groups = groups
         self._sweeper = sweeper
+        self._links = links
         self._switchboard = groups.desk.switchboard
 
     async def Enlist(  # noqa: N802
         self, requests: Requests, context: Context
     ) -> AsyncIterator[pb.EnlistReply]:
         try:
-            await self._require_node(context)
+            coordinator = await self._require_node(context)
             opening = (await anext(requests)).open
             _check_version(opening)
             group = self._groups.group(bounds.check_label("group", opening.group))
             async with group.turn(settled=True):
                 _require_recorded(group)
-                about = group.about(peer=opening.coordinator)
+                about = group.about(peer=coordinator)
                 log.debug("takes part in an operation of another node", extra=about)
-                async for reply in self._take_part(group, requests):
+                async for reply in self._take_part(group, coordinator):
                     yield reply
         except failures.FAILURES as error:
             await abort(context, error)
@@ -167,93 +167,29 @@ class PeerService(peer_pb2_grpc.PeerServicer):
         except failures.FAILURES as error:
             await abort(context, error)
 
-    async def _require_node(self, context: Context) -> None:
+    async def _require_node(self, context: Context) -> str:
         ledger = self._groups.desk.ledger
         nodes = await ledger.ask(ledger.catalog.nodes)
-        require_node(context.peer(), names_of(context), nodes)
+        return require_node(context.peer(), names_of(context), nodes)
 
-    async def _take_part(
-        self, group: LiveGroup, requests: Requests
-    ) -> AsyncIterator[pb.EnlistReply]:
+    async def _take_part(self, group: LiveGroup, coordinator: str) -> AsyncIterator[pb.EnlistReply]:
         seats = group.seats.seated()
-        yield pb.EnlistReply(
-            seats=pb.EnlistedSeats(
-                seats=[
-                    pb.EnlistedSeat(
-                        member=seat.name,
-                        token=seat.token,
-                        engine=engine_number(seat.engine),
-                        incarnation=seat.member.incarnation,
-                    )
-                    for seat in seats
-                ]
+        with self._links.invitation(coordinator) as invitation:
+            yield pb.EnlistReply(
+                seats=pb.EnlistedSeats(
+                    seats=[_enlisted(seat) for seat in seats],
+                    link=pb.LinkOffer(port=self._links.port, token=invitation.token),
+                )
             )
-        )
-        replies = Outbox(lambda packets: pb.EnlistReply(packets=packets))
-        loop = asyncio.get_running_loop()
-
-        def lost(token: int) -> None:
-            replies.put(pb.EnlistReply(lost=pb.MemberLost(token=token)))
-
-        relaying: asyncio.Future[Relay] = loop.create_future()
-
-        def begin() -> None:
-            found = ((seat.token, self._switchboard.line(seat.token)) for seat in seats)
-            relay = Relay(
-                group.name,
-                {token: line for token, line in found if line is not None},
-                replies.put_packet,
-                lost,
-            )
-            for seat in seats:
-                if seat.token not in relay.lines:
-                    lost(seat.token)
-            self._switchboard.relay(relay)
-            loop.call_soon_threadsafe(relaying.set_result, relay)
-
-        self._switchboard.post(begin)
-        relay = await relaying
-        obeying = asyncio.create_task(self._obey(group, relay, requests, replies))
-        try:
-            while (reply := await replies.take()) is not None:
-                yield reply
-        finally:
-            obeying.cancel()
-            group.epoch = max(group.epoch, relay.epoch)
-            # Also when the call was cut: whoever was in the middle of something is let go.
-            self._switchboard.post(lambda: self._switchboard.end_relay(relay))
-            group.look_again()
-
-    async def _obey(
-        self,
-        group: LiveGroup,
-        relay: Relay,
-        requests: Requests,
-        replies: Outbox[pb.EnlistReply],
-    ) -> None:
-        try:
-            async for request in requests:
-                match request.WhichOneof("what"):
-                    case "packets":
-                        orders = [(order.token, order.data) for order in request.packets.packets]
-                        self._switchboard.post(partial(relay.pass_on, orders))
-                    case "hang_up":
-                        token, reason = request.hang_up.token, request.hang_up.reason
-                        self._switchboard.post(partial(relay.hang_up, token, reason))
-                    case "ping":
-                        replies.put(pb.EnlistReply(ping=pb.EnlistPing()))
-                    case "done":
-                        self._switchboard.post(relay.settle)
-                    case _:
-                        raise PacketError("an enlistment is opened once")
-        except (grpc.RpcError, PacketError, MmsnapError) as error:
-            log.warning(
-                "an operation of another node broke off: %s",
-                error,
-                extra=group.about(epoch=relay.epoch),
-            )
-        finally:
-            self._switchboard.post(lambda: replies.put(None))
+            connection = await invitation.accepted()
+            tokens = [seat.token for seat in seats]
+            lent = LentMembers(group.name, tokens, self._switchboard, connection)
+            try:
+                reason = await lent.given_back()
+                log.debug("has its members back: %s", reason, extra=group.about(epoch=lent.epoch))
+            finally:
+                group.epoch = max(group.epoch, lent.epoch)
+                group.look_again()
 
 
 async def _on_threads(pieces: Pieces) -> AsyncIterator[pb.Piece]:
@@ -270,6 +206,15 @@ async def _on_threads(pieces: Pieces) -> AsyncIterator[pb.Piece]:
         if making is not None:
             await asyncio.wait([making])
         await asyncio.to_thread(pieces.close)
+
+
+def _enlisted(seat: Seat) -> pb.EnlistedSeat:
+    return pb.EnlistedSeat(
+        member=seat.name,
+        token=seat.token,
+        engine=engine_number(seat.engine),
+        incarnation=seat.member.incarnation,
+    )
 
 
 def _part(message: pb.PartName) -> PartName:

@@ -8,7 +8,7 @@ committed; one that had is in doubt, comes again, and is told what the catalog s
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from mmsnap.group.messages import Abort, EpochReport, Sealed
 from mmsnap.node.lines import Line
@@ -25,10 +25,10 @@ class Relay:
         self,
         group: str,
         lines: Mapping[int, Line],
-        report: Callable[[int, bytes], None],
+        report: Callable[[bytes], None],
         lost: Callable[[int], None],
     ) -> None:
-        """`report` and `lost` are told of a token, on the switchboard's thread."""
+        """`report` is given packets, `lost` tokens, on the switchboard's thread."""
         self._group = group
         self.lines = dict(lines)
         self.epoch = 0
@@ -38,14 +38,13 @@ class Relay:
         self._ordered: set[int] = set()
         self._settled = False
 
-    def pass_on(self, orders: Iterable[tuple[int, bytes]]) -> None:
-        """Orders of the coordinator, packets by token."""
-        for token, packet in orders:
-            line = self.lines.get(token)
-            if line is None:
-                continue
-            self.epoch = unpack(packet).epoch
-            self._ordered.add(token)
+    def pass_on(self, packet: bytes) -> None:
+        """An order of the coordinator; PacketError."""
+        fields = unpack(packet)
+        line = self.lines.get(fields.token)
+        if line is not None:
+            self.epoch = fields.epoch
+            self._ordered.add(fields.token)
             line.send(packet)
 
     def hang_up(self, token: int, reason: str) -> None:
@@ -58,7 +57,7 @@ class Relay:
         """A member reports."""
         if isinstance(report, Sealed):
             self._sealed.add(token)
-        self._report(token, encode_report(report, token))
+        self._report(encode_report(report, token))
 
     def lose(self, token: int, now_ns: int) -> None:
         """A member is gone."""
@@ -70,9 +69,10 @@ class Relay:
         self._settled = True
 
     def abandon(self) -> None:
-        """The call is over; if it is so in the middle, the coordinator is gone."""
+        """The link is over; if it is so in the middle, the coordinator is gone."""
         if self._settled or not self._ordered:
             return
+        self._settled = True
         log.warning("its coordinator is gone", extra=about(self._group, self.epoch))
         for token in self._ordered:
             line = self.lines.get(token)

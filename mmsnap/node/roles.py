@@ -111,8 +111,9 @@ def require(method: str, peer: str, names: Collection[bytes], roles: Roles) -> N
         )
 
 
-def require_node(peer: str, names: Collection[bytes], nodes: Collection[str]) -> None:
-    """PermissionError unless the caller is a node of the cluster."""
+def require_node(peer: str, names: Collection[bytes], nodes: Collection[str]) -> str:
+    """The name of the node that calls; PermissionError when it is none of the cluster."""
     name = next((name.decode(errors="replace") for name in names), "")
     if peer.startswith("unix:") or name not in nodes:
         raise PermissionError(f"{name or 'nobody'} is no node of this cluster")
+    return name

@@ -33,6 +33,7 @@ from mmsnap.group.messages import (
 from mmsnap.node.conductor import Conductor
 from mmsnap.node.doors import Door
 from mmsnap.node.lines import Line
+from mmsnap.node.link import Link
 from mmsnap.node.packets import encode
 from mmsnap.node.relay import Relay
 
@@ -79,6 +80,7 @@ class Switchboard:
         # Who hears of a token, and by what name it knows it.
         self._hearers: dict[int, tuple[Conductor, str] | tuple[Relay, int]] = {}
         self._running: set[Conductor] = set()
+        self._links: dict[Link, bool] = {}  # whether it is asked when it has room again
         self._posted: deque[Callable[[], None]] = deque()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._selector = selectors.DefaultSelector()
@@ -136,6 +138,8 @@ class Switchboard:
         """End every line without a word; members run on and look for the service."""
 
         def end() -> None:
+            for link in self._links:
+                link.end("the service ends")
             self._stopping = True
 
         self.post(end)
@@ -168,6 +172,12 @@ class Switchboard:
         for token, (hearer, _) in tuple(self._hearers.items()):
             if hearer is relay:
                 del self._hearers[token]
+
+    def join(self, link: Link) -> None:
+        """Begin to hear another node, until its link breaks."""
+        self._links[link] = False
+        self._selector.register(link, selectors.EVENT_READ, link)
+        link.receive()
 
     def hear_remote(self, token: int, report: Report) -> None:
         """What a member of another node says."""
@@ -205,12 +215,15 @@ class Switchboard:
                     self._accept(door)
                 case Line() as line:
                     self._hear(line)
+                case Link() as link:
+                    link.receive()
                 case _:
                     os.eventfd_read(self._wake)
         while self._posted:
             self._posted.popleft()()
         self._let_time_pass()
         self._sweep()
+        self._await_room()
         self._keep_quiet()
 
     def _patience(self) -> float:
@@ -295,13 +308,32 @@ class Switchboard:
                 line.end("said nothing")
 
     def _sweep(self) -> None:
-        """Let go of broken lines and finished operations; one may follow from the other."""
-        while self._ended:
-            self._drop(self._ended.pop())
+        """Say what is to be said to other nodes, let go of broken lines and links and of finished
+        operations; each may follow from another."""
+        while self._ended or self._flush():
+            while self._ended:
+                self._drop(self._ended.pop())
+            for link in [link for link in self._links if link.broken]:
+                self._selector.unregister(link)
+                del self._links[link]
+                link.close()
         for conductor in [c for c in self._running if c.finished]:
             self._running.discard(conductor)
             for line in conductor.lines.values():
                 self._hearers.pop(line.token, None)
+
+    def _flush(self) -> bool:
+        """Whether a link is broken by now."""
+        for link in self._links:
+            link.flush()
+        return any(link.broken for link in self._links)
+
+    def _await_room(self) -> None:
+        for link, awaited in self._links.items():
+            if link.is_waiting is not awaited:
+                wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if link.is_waiting else 0)
+                self._selector.modify(link, wanted, link)
+                self._links[link] = link.is_waiting
 
     def _drop(self, line: Line) -> None:
         self._selector.unregister(line)

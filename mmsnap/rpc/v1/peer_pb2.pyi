@@ -18,34 +18,16 @@ class ForgetReply(_message.Message):
     def __init__(self) -> None: ...
 
 class EnlistRequest(_message.Message):
-    __slots__ = ("open", "packets", "hang_up", "done", "ping")
+    __slots__ = ("open",)
     OPEN_FIELD_NUMBER: _ClassVar[int]
-    PACKETS_FIELD_NUMBER: _ClassVar[int]
-    HANG_UP_FIELD_NUMBER: _ClassVar[int]
-    DONE_FIELD_NUMBER: _ClassVar[int]
-    PING_FIELD_NUMBER: _ClassVar[int]
     open: EnlistOpen
-    packets: MemberPackets
-    hang_up: HangUp
-    done: EnlistDone
-    ping: EnlistPing
-    def __init__(self, open: _Optional[_Union[EnlistOpen, _Mapping]] = ..., packets: _Optional[_Union[MemberPackets, _Mapping]] = ..., hang_up: _Optional[_Union[HangUp, _Mapping]] = ..., done: _Optional[_Union[EnlistDone, _Mapping]] = ..., ping: _Optional[_Union[EnlistPing, _Mapping]] = ...) -> None: ...
+    def __init__(self, open: _Optional[_Union[EnlistOpen, _Mapping]] = ...) -> None: ...
 
 class EnlistReply(_message.Message):
-    __slots__ = ("seats", "packets", "lost", "ping")
+    __slots__ = ("seats",)
     SEATS_FIELD_NUMBER: _ClassVar[int]
-    PACKETS_FIELD_NUMBER: _ClassVar[int]
-    LOST_FIELD_NUMBER: _ClassVar[int]
-    PING_FIELD_NUMBER: _ClassVar[int]
     seats: EnlistedSeats
-    packets: MemberPackets
-    lost: MemberLost
-    ping: EnlistPing
-    def __init__(self, seats: _Optional[_Union[EnlistedSeats, _Mapping]] = ..., packets: _Optional[_Union[MemberPackets, _Mapping]] = ..., lost: _Optional[_Union[MemberLost, _Mapping]] = ..., ping: _Optional[_Union[EnlistPing, _Mapping]] = ...) -> None: ...
-
-class EnlistPing(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    def __init__(self, seats: _Optional[_Union[EnlistedSeats, _Mapping]] = ...) -> None: ...
 
 class EnlistOpen(_message.Message):
     __slots__ = ("group", "coordinator", "protocol_version")
@@ -57,15 +39,21 @@ class EnlistOpen(_message.Message):
     protocol_version: int
     def __init__(self, group: _Optional[str] = ..., coordinator: _Optional[str] = ..., protocol_version: _Optional[int] = ...) -> None: ...
 
-class EnlistDone(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
-
 class EnlistedSeats(_message.Message):
-    __slots__ = ("seats",)
+    __slots__ = ("seats", "link")
     SEATS_FIELD_NUMBER: _ClassVar[int]
+    LINK_FIELD_NUMBER: _ClassVar[int]
     seats: _containers.RepeatedCompositeFieldContainer[EnlistedSeat]
-    def __init__(self, seats: _Optional[_Iterable[_Union[EnlistedSeat, _Mapping]]] = ...) -> None: ...
+    link: LinkOffer
+    def __init__(self, seats: _Optional[_Iterable[_Union[EnlistedSeat, _Mapping]]] = ..., link: _Optional[_Union[LinkOffer, _Mapping]] = ...) -> None: ...
+
+class LinkOffer(_message.Message):
+    __slots__ = ("port", "token")
+    PORT_FIELD_NUMBER: _ClassVar[int]
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    port: int
+    token: bytes
+    def __init__(self, port: _Optional[int] = ..., token: _Optional[bytes] = ...) -> None: ...
 
 class EnlistedSeat(_message.Message):
     __slots__ = ("member", "token", "engine", "incarnation")
@@ -78,34 +66,6 @@ class EnlistedSeat(_message.Message):
     engine: int
     incarnation: int
     def __init__(self, member: _Optional[str] = ..., token: _Optional[int] = ..., engine: _Optional[int] = ..., incarnation: _Optional[int] = ...) -> None: ...
-
-class MemberPackets(_message.Message):
-    __slots__ = ("packets",)
-    PACKETS_FIELD_NUMBER: _ClassVar[int]
-    packets: _containers.RepeatedCompositeFieldContainer[MemberPacket]
-    def __init__(self, packets: _Optional[_Iterable[_Union[MemberPacket, _Mapping]]] = ...) -> None: ...
-
-class MemberPacket(_message.Message):
-    __slots__ = ("token", "data")
-    TOKEN_FIELD_NUMBER: _ClassVar[int]
-    DATA_FIELD_NUMBER: _ClassVar[int]
-    token: int
-    data: bytes
-    def __init__(self, token: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...
-
-class MemberLost(_message.Message):
-    __slots__ = ("token",)
-    TOKEN_FIELD_NUMBER: _ClassVar[int]
-    token: int
-    def __init__(self, token: _Optional[int] = ...) -> None: ...
-
-class HangUp(_message.Message):
-    __slots__ = ("token", "reason")
-    TOKEN_FIELD_NUMBER: _ClassVar[int]
-    REASON_FIELD_NUMBER: _ClassVar[int]
-    token: int
-    reason: str
-    def __init__(self, token: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class PartName(_message.Message):
     __slots__ = ("group", "member", "engine", "epoch")
