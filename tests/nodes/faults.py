@@ -10,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from mmsnap.group.messages import Kind
 from mmsnap.rpc.addresses import members_path, socket_path
 from tests.nodes.site import Bank, Cluster, Node, await_true, bank, cluster
 from tests.nodes.tap import Tap
+from tests.nodes.wire import Wire, wired_node
 
 MEMBERS = 4
 TAPPED = 1  # on the second node
@@ -40,6 +41,7 @@ PHASES = {
 }
 ROLES = ("coordinator", "participant", "etcd leader", "replica")
 WAYS = ("killed", "stopped")
+LINK = "link"  # of a wired theatre: what the coordinator and the participant speak over
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +65,11 @@ class Outcome:
 class Theatre:
     """The cluster, its bank, and the tap."""
 
-    def __init__(self, nodes: Cluster, members: Bank, tap: Tap) -> None:
+    def __init__(self, nodes: Cluster, members: Bank, tap: Tap, links: Wire | None = None) -> None:
         self.nodes = nodes
         self.members = members
         self._tap = tap
+        self.links = links
         self._count = 0
 
     def run(self, phase: str, role: str, way: str) -> Outcome:
@@ -159,7 +162,10 @@ class Theatre:
 
     # ---- who is struck ----
 
-    def _victim(self, role: str) -> _Service | _Etcd:
+    def _victim(self, role: str) -> _Service | _Etcd | _Link:
+        if role == LINK:
+            assert self.links is not None
+            return _Link(self.links)
         if role == "etcd leader":
             return _Etcd(self.nodes, self.nodes.etcd.leader())
         return _Service(self.nodes.nodes[ROLES.index(role) if role != "replica" else 2])
@@ -201,21 +207,60 @@ class _Etcd:
         self._etcd.await_health(self._number)
 
 
+class _Link:
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def strike(self, way: str) -> None:
+        if way == "killed":
+            self._wire.cut()
+        else:
+            self._wire.hold()
+
+    def recover(self, way: str) -> None:
+        self._wire.go_on()
+
+
+@contextmanager
+def wired_theatre() -> Iterator[Theatre]:
+    """The same, with a wire to the second node for all that is said on links."""
+    with cluster(1) as nodes, ExitStack() as wires:
+        _, calls, links = wired_node(nodes, "n2")
+        for wire in (calls, links):
+            wires.callback(wire.close)
+        nodes.nodes.append(
+            Node(
+                "n3",
+                nodes.nodes[0].pool.parent.with_name("n3"),
+                nodes.authority,
+                nodes.etcd.endpoints,
+            )
+        )
+        with _with_bank(nodes, links) as made:
+            yield made
+        assert links.carried, "nothing passed the wire, so nothing was shown"
+
+
 @contextmanager
 def theatre() -> Iterator[Theatre]:
     """Three nodes, a bank on two of them."""
-    with cluster(3) as nodes:
-        second = nodes.nodes[1]
-        folder = second.pool.parent
-        tap = Tap(folder / "tap.sock", members_path(socket_path(second.address)))
-        try:
-            with bank(nodes.nodes[:2], MEMBERS, {TAPPED: tap.path}) as members:
-                yield Theatre(nodes, members, tap)
-        except BaseException:
-            _show(nodes, folder)
-            raise
-        finally:
-            tap.close()
+    with cluster(3) as nodes, _with_bank(nodes) as made:
+        yield made
+
+
+@contextmanager
+def _with_bank(nodes: Cluster, links: Wire | None = None) -> Iterator[Theatre]:
+    second = nodes.nodes[1]
+    folder = second.pool.parent
+    tap = Tap(folder / "tap.sock", members_path(socket_path(second.address)))
+    try:
+        with bank(nodes.nodes[:2], MEMBERS, {TAPPED: tap.path}) as members:
+            yield Theatre(nodes, members, tap, links)
+    except BaseException:
+        _show(nodes, folder)
+        raise
+    finally:
+        tap.close()
 
 
 def _show(nodes: Cluster, folder: Path) -> None:
