@@ -19,7 +19,7 @@ import mmsnap
 from measurement.unbarred import NOBODYS_EPOCH
 from mmsnap.group.messages import Cut
 from mmsnap.node.enlistment import PROTOCOL_VERSION
-from mmsnap.node.frames import Frame, Over, Packet
+from mmsnap.node.frames import Frame, Over
 from mmsnap.node.link import Link
 from mmsnap.node.link_door import open_link
 from mmsnap.node.link_tls import LinkTls
@@ -99,7 +99,7 @@ class Asker:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._link, selectors.EVENT_READ)
         token = seats.seats[0].token
-        self._request = Packet(encode(Cut(NOBODYS_EPOCH, 0, 0), token))
+        self._request = encode(Cut(NOBODYS_EPOCH, 0, 0), token)
         self.ask(_WARMING)
 
     def _await_frame(self) -> None:

@@ -18,7 +18,7 @@ import grpc
 from mmsnap.catalog import EngineKind
 from mmsnap.errors import AbortedError, MmsnapError
 from mmsnap.group.messages import Report
-from mmsnap.node.frames import Frame, FrameError, HangUp, Lost, Over, Packet, Ping, Pong
+from mmsnap.node.frames import Frame, FrameError, HangUp, Lost, Over, Ping, Pong
 from mmsnap.node.link import Link
 from mmsnap.node.link_door import open_link
 from mmsnap.node.link_tls import LinkTls
@@ -50,7 +50,7 @@ class RemoteLine:
 
     def send(self, packet: bytes) -> None:
         """With the next `flush`, or when the thread has nothing else to do."""
-        self._link.send(Packet(packet))
+        self._link.send(packet)
 
     def flush(self) -> None:
         """Also what was given to others of its node."""
@@ -177,8 +177,8 @@ class Enlistment:
     def _hear(self, frame: Frame) -> None:
         self._unanswered = 0
         match frame:
-            case Packet(data):
-                token, report = decode(data)
+            case bytes():
+                token, report = decode(frame)
                 if token not in self._tokens:
                     raise FrameError("a report of no member of its own")
                 self._heard = report

@@ -33,11 +33,7 @@ class _Kind(IntEnum):
     PONG = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
-    """A member's order or report: an `mm_message` of mmsnap.h."""
-
-    data: bytes
+_PACKET_HEAD: Final = _HEAD.pack(SIZE_BYTES, _Kind.PACKET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +66,16 @@ class Pong:
     """The answer."""
 
 
-Frame = Packet | Lost | HangUp | Over | Ping | Pong
+# Bytes are a packet, a member's order or report: an `mm_message` of mmsnap.h. There are many of them
+# while somebody stands still, so nothing is wrapped around them.
+Frame = bytes | Lost | HangUp | Over | Ping | Pong
 
 
 def encode_frame(frame: Frame) -> bytes:
     """The bytes of a frame."""
     match frame:
-        case Packet(data):
-            return _pack(_Kind.PACKET, data)
+        case bytes():
+            return _PACKET_HEAD + frame
         case Lost(token):
             return _pack(_Kind.LOST, _TOKEN.pack(token))
         case HangUp(token, reason):
@@ -95,21 +93,21 @@ class FrameStream:
     """Bytes as they come, cut into frames."""
 
     def __init__(self) -> None:
-        self._rest = bytearray()
+        self._rest = b""
 
     def feed(self, data: bytes) -> Iterator[Frame]:
         """The frames that are whole by now; FrameError."""
-        self._rest += data
-        while len(self._rest) >= _HEAD.size:
-            length, kind = _HEAD.unpack_from(self._rest)
+        rest, start = self._rest + data, 0
+        while len(rest) - start >= _HEAD.size:
+            length, kind = _HEAD.unpack_from(rest, start)
             if length > BODY_MAX_BYTES:
                 raise FrameError(f"a frame of {length} bytes, where {BODY_MAX_BYTES} are the most")
-            end = _HEAD.size + length
-            if len(self._rest) < end:
-                return
-            body = bytes(self._rest[_HEAD.size : end])
-            del self._rest[:end]
-            yield _decode(kind, body)
+            begin = start + _HEAD.size
+            if len(rest) < begin + length:
+                break
+            start = begin + length
+            yield _decode(kind, rest[begin:start])
+        self._rest = rest[start:]
 
 
 def _pack(kind: _Kind, body: bytes = b"") -> bytes:
@@ -120,7 +118,7 @@ def _decode(kind: int, body: bytes) -> Frame:
     size = len(body)
     match kind:
         case _Kind.PACKET if size == SIZE_BYTES:
-            return Packet(body)
+            return body
         case _Kind.LOST if size == _TOKEN.size:
             return Lost(*_TOKEN.unpack(body))
         case _Kind.HANG_UP if size >= _TOKEN.size:

@@ -10,7 +10,7 @@ import asyncio
 import ssl
 from collections.abc import Sequence
 
-from mmsnap.node.frames import Frame, FrameError, HangUp, Lost, Over, Packet, Ping, Pong
+from mmsnap.node.frames import Frame, FrameError, HangUp, Lost, Over, Ping, Pong
 from mmsnap.node.link import Link
 from mmsnap.node.relay import Relay
 from mmsnap.node.switchboard import Switchboard
@@ -52,7 +52,7 @@ class LentMembers:
         self._relay = Relay(
             self._group,
             {token: line for token, line in found if line is not None},
-            lambda data: self._link.send(Packet(data)),
+            self._link.send,
             lambda token: self._link.send(Lost(token)),
         )
         for token in self._tokens:
@@ -64,8 +64,8 @@ class LentMembers:
     def _hear(self, frame: Frame) -> None:
         assert self._relay is not None
         match frame:
-            case Packet(data):
-                self._relay.pass_on(data)
+            case bytes():
+                self._relay.pass_on(frame)
             case HangUp(token, reason):
                 self._relay.hang_up(token, reason)
             case Ping():

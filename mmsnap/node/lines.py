@@ -57,8 +57,8 @@ class Line:
     def flush(self) -> None:
         """Nothing is kept back."""
 
-    def receive(self) -> Iterator[Report]:
-        """What has come; the line is broken when the other end is gone or talks nonsense."""
+    def receive(self) -> Iterator[tuple[Report, bytes]]:
+        """What has come, and its packets; the line is broken when the other end is gone or talks nonsense."""
         for _ in range(_PACKETS_AT_ONCE):
             if self.broken:
                 return
@@ -80,7 +80,7 @@ class Line:
                 return
             if isinstance(report, Hello):
                 self.token = self.token or token
-            yield report
+            yield report, packet
 
     def close(self) -> None:
         self._socket.close()

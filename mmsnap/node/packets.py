@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from mmsnap.group import messages as m
 from mmsnap.group.messages import Kind, Order, Report
 
 _FORMAT: Final = struct.Struct("<IHHQQQ8Q96s")
+_HEADING: Final = struct.Struct("<IHHQQ")
+_TOKEN: Final = struct.Struct("<Q")
+_TOKEN_AT: Final = _HEADING.size - _TOKEN.size
 _MAGIC: Final = 0x31534D4D  # "MMS1"
 SIZE_BYTES: Final = _FORMAT.size
 TEXT_MAX_BYTES: Final = 95
@@ -80,8 +82,7 @@ _READERS: Final[dict[int, _Reader]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Fields:
+class Fields(NamedTuple):
     """What any packet says, whoever sent it."""
 
     kind: int
@@ -100,6 +101,21 @@ def unpack(packet: bytes) -> Fields:
     if magic != _MAGIC:
         raise PacketError(f"magic {magic:#x}: no message of mmsnap")
     return Fields(kind, epoch, token, lease_ns, words, text.split(b"\0", 1)[0])
+
+
+def heading(packet: bytes) -> tuple[int, int]:
+    """The epoch and the token of a packet that is passed on; PacketError."""
+    if len(packet) != SIZE_BYTES:
+        raise PacketError(f"{len(packet)} bytes where {SIZE_BYTES} are a message")
+    magic, _, _, epoch, token = _HEADING.unpack_from(packet)
+    if magic != _MAGIC:
+        raise PacketError(f"magic {magic:#x}: no message of mmsnap")
+    return epoch, token
+
+
+def with_token(packet: bytes, token: int) -> bytes:
+    """The same packet, as one of the member that holds `token`."""
+    return packet[:_TOKEN_AT] + _TOKEN.pack(token) + packet[_TOKEN_AT + _TOKEN.size :]
 
 
 def pack(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from mmsnap.group.messages import Abort, EpochReport, Sealed
 from mmsnap.node.lines import Line
 from mmsnap.node.logs import about
-from mmsnap.node.packets import encode, encode_report, unpack
+from mmsnap.node.packets import encode, heading, with_token
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +40,11 @@ class Relay:
 
     def pass_on(self, packet: bytes) -> None:
         """An order of the coordinator; PacketError."""
-        fields = unpack(packet)
-        line = self.lines.get(fields.token)
+        epoch, token = heading(packet)
+        line = self.lines.get(token)
         if line is not None:
-            self.epoch = fields.epoch
-            self._ordered.add(fields.token)
+            self.epoch = epoch
+            self._ordered.add(token)
             line.send(packet)
 
     def hang_up(self, token: int, reason: str) -> None:
@@ -53,13 +53,13 @@ class Relay:
         if line is not None:
             line.end(reason)
 
-    def receive(self, token: int, report: EpochReport, now_ns: int) -> None:
-        """A member reports."""
+    def receive(self, token: int, report: EpochReport, packet: bytes) -> None:
+        """A member reports; it speaks for nobody else, whatever token its packet has."""
         if isinstance(report, Sealed):
             self._sealed.add(token)
-        self._report(encode_report(report, token))
+        self._report(with_token(packet, token))
 
-    def lose(self, token: int, now_ns: int) -> None:
+    def lose(self, token: int) -> None:
         """A member is gone."""
         self.lines.pop(token, None)
         self._lost(token)

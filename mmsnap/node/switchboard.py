@@ -252,11 +252,11 @@ class Switchboard:
             self._selector.register(line, selectors.EVENT_READ, line)
 
     def _hear(self, line: Line) -> None:
-        for report in line.receive():
+        for report, packet in line.receive():
             if line in self._strangers:
                 self._greet(line, report)
             else:
-                self._take(line, report)
+                self._take(line, report, packet)
 
     def _greet(self, line: Line, report: Report) -> None:
         if not isinstance(report, Hello) or not line.token or line.token in self._lines:
@@ -266,20 +266,20 @@ class Switchboard:
         self._lines[line.token] = line
         self._exchange.greeted(line.token, report, line.peer.pid)
 
-    def _take(self, line: Line, report: Report) -> None:
+    def _take(self, line: Line, report: Report, packet: bytes) -> None:
         if isinstance(report, Bye):
             line.said_bye = True
             line.end("detached")
         elif isinstance(report, Hello):
             line.end("said Hello twice")
         elif line.token in self._hearers:
-            self._tell(line.token, report)
+            self._tell(line.token, report, packet)
         elif isinstance(report, Failed) and report.order in (Kind.COMMIT, Kind.DELETE, Kind.PIN):
             self._exchange.failed(line.token, report)
         elif not isinstance(report, Done):
             log.debug("epoch %d: late %s", report.epoch, type(report).__name__)
 
-    def _tell(self, token: int, report: EpochReport | None) -> int:
+    def _tell(self, token: int, report: EpochReport | None, packet: bytes = b"") -> int:
         """Tells whom it concerns, None: it is gone; returns the epoch of the operation."""
         now_ns = boottime_ns()
         match self._hearers[token]:
@@ -291,9 +291,9 @@ class Switchboard:
                 return hearer.epoch
             case (Relay() as relay, _):
                 if report is None:
-                    relay.lose(token, now_ns)
+                    relay.lose(token)
                 else:
-                    relay.receive(token, report, now_ns)
+                    relay.receive(token, report, packet)
                 return relay.epoch
         return 0
 
