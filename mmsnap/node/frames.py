@@ -66,8 +66,8 @@ class Pong:
     """The answer."""
 
 
-# Bytes are a packet, a member's order or report: an `mm_message` of mmsnap.h. There are many of them
-# while somebody stands still, so nothing is wrapped around them.
+# Bytes are a packet, a member's order or report: an `mm_message` of mmsnap.h. There are many of
+# them while somebody stands still, so nothing is wrapped around them.
 Frame = bytes | Lost | HangUp | Over | Ping | Pong
 
 

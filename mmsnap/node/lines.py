@@ -58,7 +58,10 @@ class Line:
         """Nothing is kept back."""
 
     def receive(self) -> Iterator[tuple[Report, bytes]]:
-        """What has come, and its packets; the line is broken when the other end is gone or talks nonsense."""
+        """What has come, and its packets.
+
+        The line is broken when the other end is gone or talks nonsense.
+        """
         for _ in range(_PACKETS_AT_ONCE):
             if self.broken:
                 return
