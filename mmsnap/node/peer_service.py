@@ -185,8 +185,7 @@ class PeerService(peer_pb2_grpc.PeerServicer):
             tokens = [seat.token for seat in seats]
             lent = LentMembers(group.name, tokens, self._switchboard, connection)
             try:
-                reason = await lent.given_back()
-                log.debug("has its members back: %s", reason, extra=group.about(epoch=lent.epoch))
+                await lent.given_back()
             finally:
                 group.epoch = max(group.epoch, lent.epoch)
                 group.look_again()

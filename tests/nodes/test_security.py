@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
+import ssl
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,9 +18,10 @@ import trustme
 
 from mmsnap.group.messages import Begin, Failed, Quiesce
 from mmsnap.node.enlistment import PROTOCOL_VERSION
+from mmsnap.node.frames import FrameStream, Over, encode_frame
 from mmsnap.node.packets import decode, encode
 from mmsnap.rpc.v1 import mmsnap_pb2, mmsnap_pb2_grpc, peer_pb2, peer_pb2_grpc
-from tests.nodes.site import MMSNAP, Cluster, Node, bank, cluster, issue
+from tests.nodes.site import MMSNAP, Cluster, Node, await_true, bank, cluster, issue
 
 FENCED = 12  # MM_E_FENCED of native/include/mmsnap.h, positive
 Ask = Callable[..., subprocess.CompletedProcess[str]]
@@ -154,12 +158,12 @@ def test_a_node_of_another_version_is_told(as_node: grpc.Channel) -> None:
     "nonsense",
     [
         peer_pb2.EnlistRequest(),
-        peer_pb2.EnlistRequest(done=peer_pb2.EnlistDone()),
         opening(group="../etc"),
         opening(group=""),
         opening(group="x" * 500_000),
+        opening(group="x" * (2 << 20)),
     ],
-    ids=["nothing", "done", "path", "empty", "long"],
+    ids=["nothing", "path", "empty", "long", "longer"],
 )
 def test_nonsense_is_refused_and_the_node_serves_on(
     as_node: grpc.Channel, node: Node, nonsense: peer_pb2.EnlistRequest
@@ -168,18 +172,46 @@ def test_nonsense_is_refused_and_the_node_serves_on(
     assert node.mmsnap("ps").returncode == 0
 
 
-def test_an_oversized_packet_ends_the_call_and_nothing_else(
-    as_node: grpc.Channel, node: Node, pair: Cluster
+@contextmanager
+def lent(channel: grpc.Channel, node: Node, tls: Path) -> Iterator[Lent]:
+    """A node's members of the bank, lent to whom this certificate names."""
+    call = peer_pb2_grpc.PeerStub(channel).Enlist(iter([opening()]), timeout=60)
+    seats = next(call).seats
+    context = ssl.create_default_context(cafile=str(tls / "ca.crt"))
+    context.load_cert_chain(tls / "tls.crt", tls / "tls.key")
+    with (
+        socket.create_connection(("127.0.0.1", seats.link.port), 10) as connection,
+        context.wrap_socket(connection, server_hostname="127.0.0.1") as link,
+    ):
+        link.sendall(seats.link.token)
+        assert link.recv(1) == b"\x01"
+        yield Lent(seats.seats[0].token, link, call)
+
+
+@dataclass
+class Lent:
+    """The token of a member, the link, and the call, which ends when all is over."""
+
+    token: int
+    link: ssl.SSLSocket
+    call: Iterator[peer_pb2.EnlistReply]
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [b"\xff\xff\x01" + bytes(1 << 16), b"\x05\x00\x01short", b"\xc0\x00\x01" + bytes(192)],
+    ids=["oversized", "short", "no packet"],
+)
+def test_nonsense_on_a_link_ends_the_operation_and_nothing_else(
+    as_node: grpc.Channel, node: Node, pair: Cluster, nonsense: bytes
 ) -> None:
     with bank(pair.nodes, 2) as members:
-        packet = peer_pb2.MemberPacket(token=1, data=bytes(2 << 20))
-        huge = peer_pb2.EnlistRequest(packets=peer_pb2.MemberPackets(packets=[packet]))
-        assert "RESOURCE_EXHAUSTED" in enlist(as_node, opening(), huge)
-        packet = peer_pb2.MemberPacket(token=1, data=b"short")
-        short = peer_pb2.EnlistRequest(packets=peer_pb2.MemberPackets(packets=[packet]))
-        replies = list(peer_pb2_grpc.PeerStub(as_node).Enlist(iter([opening(), short])))
-        assert replies[0].WhichOneof("what") == "seats"
-        assert node.mmsnap("checkpoint", "create", "bank", "--name", "after").returncode == 0
+        with lent(as_node, node, pair.nodes[1].tls) as other:
+            other.link.sendall(nonsense)
+            assert not list(other.call), "it is over, and gives the turn back"
+        assert "sent nonsense" in node.log
+        create = ("checkpoint", "create", "bank")
+        await_true(lambda: node.mmsnap(*create).returncode == 0, "the next one works")
         assert members.all_run()
 
 
@@ -189,33 +221,21 @@ def test_orders_that_are_replayed_are_shut_out(as_node: grpc.Channel, pair: Clus
     with bank(pair.nodes, 2) as members:
         for name in ("r1", "r2"):
             assert node.mmsnap("checkpoint", "create", "bank", "--name", name).returncode == 0
-        heard: list[peer_pb2.EnlistReply] = []
-        seated = threading.Event()
-
-        def replay() -> Iterator[peer_pb2.EnlistRequest]:
-            yield opening()
-            assert seated.wait(20)
-            token = heard[0].seats.seats[0].token
+        with lent(as_node, node, pair.nodes[1].tls) as other:
             for order in (Begin(2, "r2", False, 10**9, 0), Quiesce(2, 10**9, 10**9)):
-                packet = peer_pb2.MemberPacket(token=token, data=encode(order, token))
-                packets = peer_pb2.MemberPackets(packets=[packet])
-                yield peer_pb2.EnlistRequest(packets=packets)
-            assert answered.wait(20)
-            yield peer_pb2.EnlistRequest(done=peer_pb2.EnlistDone())
-
-        answered = threading.Event()
-        refused = 0
-        for reply in peer_pb2_grpc.PeerStub(as_node).Enlist(replay(), timeout=60):
-            heard.append(reply)
-            seated.set()
-            for packet in reply.packets.packets:
-                _, report = decode(packet.data)
-                assert isinstance(report, Failed)
-                assert report.status == FENCED
-                refused += 1
-                if refused == 2:
-                    answered.set()
-        assert refused == 2
+                other.link.sendall(encode_frame(encode(order, other.token)))
+            stream, refused = FrameStream(), 0
+            while refused < 2:
+                data = other.link.recv(1 << 14)
+                assert data, "it hung up"
+                for frame in stream.feed(data):
+                    assert isinstance(frame, bytes)
+                    _, report = decode(frame)
+                    assert isinstance(report, Failed)
+                    assert report.status == FENCED
+                    refused += 1
+            other.link.sendall(encode_frame(Over()))
+            assert not list(other.call)
         assert members.all_run()
         assert node.mmsnap("checkpoint", "create", "bank", "--name", "r3").returncode == 0
 
