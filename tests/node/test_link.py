@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,12 +17,13 @@ from pathlib import Path
 import pytest
 import trustme
 
-from mmsnap.group.messages import Cut
+from mmsnap.group.messages import Cut, Failed, Hello
 from mmsnap.node.frames import BODY_MAX_BYTES, Frame, FrameError, Lost, Ping, encode_frame
 from mmsnap.node.link import UNSENT_MAX_BYTES, Link
 from mmsnap.node.link_door import ARRIVING_MAX, Invitation, LinkDoor, open_link
 from mmsnap.node.link_tls import LinkTls
 from mmsnap.node.packets import encode
+from mmsnap.node.switchboard import Switchboard
 from mmsnap.node.tls import TlsFiles
 
 HOST = "127.0.0.1"
@@ -142,6 +146,11 @@ class Ends:
         self.link = Link(ours, self.heard.append, self.broke.append)
         self.theirs = theirs
         theirs.setblocking(True)
+        for end in (ours.fileno(), theirs.fileno()):
+            # So that the kernel keeps little, and there is soon no room.
+            with socket.socket(fileno=os.dup(end)) as raw:
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 14)
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 14)
 
     def hear(self) -> None:
         """What has come within a second."""
@@ -163,7 +172,8 @@ def ends(site: Site) -> Iterator[Ends]:
     made = asyncio.run(work())
     yield made
     made.theirs.close()
-    made.link.close()
+    if not made.broke:
+        made.link.close()
 
 
 def test_a_frame_that_is_too_long_ends_the_link_before_it_has_come(ends: Ends) -> None:
@@ -229,10 +239,12 @@ def test_who_reads_late_hears_all_in_order(ends: Ends) -> None:
         ends.link.send(Lost(count))
         count += 1
     size = len(encode_frame(Lost(0)))
+    ends.theirs.settimeout(0.01)
     got = b""
     while len(got) < count * size:
         ends.link.flush()
-        got += ends.theirs.recv(1 << 16)
+        with suppress(TimeoutError):
+            got += ends.theirs.recv(1 << 16)
     assert got == b"".join(encode_frame(Lost(n)) for n in range(count))
     assert not ends.link.is_waiting
 
@@ -247,3 +259,51 @@ def test_a_frame_that_has_no_place_ends_the_link(ends: Ends) -> None:
     while not link.broken and time.monotonic() < deadline:
         link.receive()
     assert "not here" in link.broken
+
+
+class Nobody:
+    """Whom the switchboard would tell of members: there are none."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+
+    def greeted(self, token: int, hello: Hello, pid: int) -> None: ...
+    def ended(self, token: int, said_bye: bool, reason: str, epoch: int) -> None: ...
+    def failed(self, token: int, report: Failed) -> None: ...
+    def broke(self, error: Exception) -> None:
+        self.error = error
+
+
+def test_the_switchboard_says_the_rest_when_there_is_room(ends: Ends, tmp_path: Path) -> None:
+    nobody = Nobody()
+    switchboard = Switchboard(tmp_path / "members.sock", nobody)
+    switchboard.start()
+    switchboard.post(lambda: switchboard.join(ends.link))
+    count = 0
+    while not (ends.link.is_waiting and count > 50_000):
+        frames = [Lost(n) for n in range(count, count + 1000)]
+        count += 1000
+        said = threading.Event()
+        switchboard.post(lambda frames=frames, said=said: say(ends.link, frames, said))
+        assert said.wait(5)
+        time.sleep(0.001)
+    size = len(encode_frame(Lost(0)))
+    ends.theirs.settimeout(5)
+    got, begun = b"", time.monotonic()
+    while len(got) < count * size:
+        got += ends.theirs.recv(1 << 16)
+    assert time.monotonic() - begun < 5, "it looks when there is room, not now and then"
+    assert got == b"".join(encode_frame(Lost(n)) for n in range(count))
+    ends.theirs.close()
+    deadline = time.monotonic() + 5
+    while not ends.broke and time.monotonic() < deadline:
+        time.sleep(0.01)
+    switchboard.stop()
+    assert ends.broke == ["connection ended"], "told once"
+    assert nobody.error is None
+
+
+def say(link: Link, frames: list[Lost], said: threading.Event) -> None:
+    for frame in frames:
+        link.send(frame)
+    said.set()
