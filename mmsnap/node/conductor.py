@@ -116,14 +116,16 @@ class Conductor:
 
     def _send(self, orders: Sequence[Send]) -> None:
         """Those that have farther to go go first: a member here may take our processor."""
-        if not orders:
-            return
-        for distant in (True, False):
-            for order in orders:
-                for member in order.members:
-                    line = self.lines.get(member)
-                    # Several may be gone before it starts; losing the first aborts it for all.
-                    if line is not None and line.distant is distant:
-                        line.send(self._packets[order.order, member])
-            for line in self.lines.values() if distant else ():
+        if orders:
+            self._give(orders, distant=True)
+            for line in self.lines.values():
                 line.flush()
+            self._give(orders, distant=False)
+
+    def _give(self, orders: Sequence[Send], *, distant: bool) -> None:
+        for order in orders:
+            for member in order.members:
+                line = self.lines.get(member)
+                # Several may be gone before it starts; losing the first aborts it for all others.
+                if line is not None and line.distant is distant:
+                    line.send(self._packets[order.order, member])

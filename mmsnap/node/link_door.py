@@ -56,7 +56,9 @@ class LinkDoor:
     def __init__(self, host: str, port: int, tls: LinkTls) -> None:
         """Listen; `port` 0: any that is free. OSError."""
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        self._listener = socket.create_server((host, port), family=family)
+        self._listener = socket.create_server(
+            (host, port), family=family, dualstack_ipv6=host == "::"
+        )
         self._listener.setblocking(False)
         self.port: int = self._listener.getsockname()[1]
         self._tls = tls

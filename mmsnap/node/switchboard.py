@@ -308,8 +308,10 @@ class Switchboard:
                 line.end("said nothing")
 
     def _sweep(self) -> None:
-        """Say what is to be said to other nodes, let go of broken lines and links and of finished
-        operations; each may follow from another."""
+        """Let go of broken lines and links and of finished operations; each may follow from another.
+
+        What is to be said to other nodes goes out first.
+        """
         while self._ended or self._flush():
             while self._ended:
                 self._drop(self._ended.pop())
