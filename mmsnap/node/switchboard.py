@@ -308,7 +308,7 @@ class Switchboard:
                 line.end("said nothing")
 
     def _sweep(self) -> None:
-        """Let go of broken lines and links and of finished operations; each may follow from another.
+        """Let go of broken lines and links, then of finished operations; one follows from another.
 
         What is to be said to other nodes goes out first.
         """

@@ -8,7 +8,7 @@ import pytest
 
 from mmsnap.group import messages as m
 from mmsnap.memory._native import ffi, lib
-from mmsnap.node.packets import SIZE_BYTES, PacketError, decode, encode
+from mmsnap.node.packets import SIZE_BYTES, PacketError, decode, encode, heading, with_token
 
 TOKEN = 0xFEDC_BA98_7654_3210
 
@@ -93,3 +93,18 @@ def test_what_is_no_report_is_refused() -> None:
 def test_text_that_does_not_fit_is_refused_not_cut() -> None:
     with pytest.raises(PacketError):
         encode(m.Begin(1, "x" * 96, False, 0), TOKEN)
+
+
+def test_what_a_member_says_is_passed_on_as_its_own_whatever_token_it_wrote() -> None:
+    said = from_c(lib.MM_MSG_HELD, 7, [3])
+    passed_on = with_token(said, 5)
+    assert heading(passed_on) == (7, 5)
+    assert decode(passed_on) == (5, m.Held(7, 3))
+    assert decode(with_token(passed_on, TOKEN)) == decode(said)
+
+
+def test_what_is_no_packet_is_not_passed_on() -> None:
+    packet = from_c(lib.MM_MSG_CUT, 7, [3])
+    for broken in (b"", packet[:-1], packet + b"x", b"x" + packet[1:]):
+        with pytest.raises(PacketError):
+            heading(broken)
