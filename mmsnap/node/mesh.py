@@ -94,7 +94,8 @@ class Mesh:
     async def enlisted(self, node: str, group: str) -> AsyncIterator[Enlistment]:
         """Another node's turn and members; AbortedError when it does not take part."""
         channel = await self._channel(node)
-        host = host_of(self._channels[node][0])
+        (address, _), _ = self._channels[node]
+        host = host_of(address)
         enlistment = Enlistment(Destination(node, host, channel, self._links), self._switchboard)
         await enlistment.open(group, self.name)
         try:
