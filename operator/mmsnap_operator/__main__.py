@@ -1,4 +1,4 @@
-"""`python -m mmsnap_operator`: run the operator, or write its manifests."""
+"""`python -m mmsnap_operator`: run the operator, or write its manifests and reference."""
 
 from __future__ import annotations
 
@@ -21,6 +21,19 @@ def crds(
 
     for path in write(folder):
         typer.echo(path)
+
+
+@application.command()
+def fields(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")] = Path(
+        "docs/MEMORYMACHINE.md"
+    ),
+) -> None:
+    """Write the reference of a MemoryMachine's fields."""
+    from mmsnap_operator.reference import reference
+
+    file.write_text(reference())
+    typer.echo(file)
 
 
 @application.command()

@@ -13,6 +13,7 @@ from mmsnap_operator import crds, schema
 from mmsnap_operator.configuration import read, with_defaults
 from mmsnap_operator.fields import SPEC, STATUS, UNSET, Field
 from mmsnap_operator.ignored import ignored, unknown
+from mmsnap_operator.reference import reference
 
 MANIFESTS = Path(__file__).parents[2] / "operator" / "manifests"
 
@@ -52,6 +53,11 @@ def test_defaults_keep_the_bounds(path: str, field: Field) -> None:
 def test_committed_definitions_are_those_that_the_command_writes() -> None:
     for name, content in crds.files().items():
         assert (MANIFESTS / name).read_text() == content, "python -m mmsnap_operator crds"
+
+
+def test_committed_reference_is_what_the_command_writes() -> None:
+    committed = MANIFESTS.parents[1] / "docs" / "MEMORYMACHINE.md"
+    assert committed.read_text() == reference(), "python -m mmsnap_operator fields"
 
 
 def test_no_known_field_can_be_pruned_and_no_unknown_one_either() -> None:
