@@ -10,9 +10,9 @@ from mmsnap_operator.fields import SPEC, UNSET, Field
 _HEAD: Final = """\
 # The fields of a MemoryMachine
 
-Written by: `python -m mmsnap_operator fields`. Every field that existing manifests carry is accepted and
-checked. Those that do nothing here are named in the condition `FieldsIgnored` when they are set to something
-else than their default; so is a field that is not in this table.
+Written by: `python -m mmsnap_operator fields`. Every field that existing manifests carry is
+accepted and checked. Those that do nothing here are named in the condition `FieldsIgnored` when
+they are set to something else than their default; so is a field that is not in this table.
 
 | field | type | default | what it does |
 | --- | --- | --- | --- |
