@@ -13,7 +13,7 @@ import datetime
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from mmsnap_operator import charge, configuration, credentials
@@ -21,7 +21,7 @@ from mmsnap_operator.cluster import Api, ApiError, kinds
 from mmsnap_operator.deployment import Context, clearing
 from mmsnap_operator.deployment.agents import COMPONENT as AGENT_COMPONENT
 from mmsnap_operator.deployment.etcd import COMPONENT as ETCD_COMPONENT
-from mmsnap_operator.health.pods import trouble
+from mmsnap_operator.health.pods import is_ready, trouble
 from mmsnap_operator.names import (
     AGENTS,
     AUTHORITY_SECRET,
@@ -44,6 +44,7 @@ Manifest = dict[str, Any]
 _AGENTS_END_SECONDS: Final = 90.0
 _CLEARED_SECONDS: Final = 120.0
 _POLL_SECONDS: Final = 1.0
+_SILENT: Final = "does not answer, so it is as it was: when it is back, mmsnap node clear"
 _OBJECTS: Final = (
     (kinds.DISRUPTION_BUDGET, ETCD),
     (kinds.STATEFUL_SET, ETCD),
@@ -80,7 +81,7 @@ async def remove(api: Api, surroundings: Surroundings, machine: Manifest) -> Non
     for kind, name in _OBJECTS:
         await _delete_own(api, context, kind, name)
     await api.delete(kinds.CSI_DRIVER, CSI_DRIVER)
-    await _wait(lambda: _etcd_gone(api, context), _AGENTS_END_SECONDS)
+    await _wait(lambda: _pods_gone(api, context, ETCD_COMPONENT), _AGENTS_END_SECONDS)
     if not kept:
         await _delete_claims(api, context)
     for report in kept:
@@ -98,21 +99,20 @@ async def _clear_nodes(
     api: Api, context: Context, wanted: configuration.Configuration
 ) -> list[NodeReport]:
     await _delete_own(api, context, kinds.DAEMON_SET, AGENTS)
-    await _wait(lambda: _agents_gone(api, context), _AGENTS_END_SECONDS)
+    await _wait(lambda: _pods_gone(api, context, AGENT_COMPONENT), _AGENTS_END_SECONDS)
     secret = await api.get(kinds.SECRET, NODES_SECRET, context.namespace)
     certified = set(credentials.nodes_with_certificates(secret))
-    nodes = [node["metadata"]["name"] for node in await api.list(kinds.NODE)]
-    if wanted.pull_secret and await api.get(kinds.SECRET, wanted.pull_secret, context.namespace):
-        context = Context(context.name, context.namespace, context.uid, wanted.pull_secret)
-    return list(
-        await asyncio.gather(
-            *(
-                _clear_node(api, clearing.pod(context, wanted.image, wanted.shared_folder, node))
-                for node in nodes
-                if node in certified
-            )
-        )
-    )
+    nodes = [node for node in await api.list(kinds.NODE) if _name(node) in certified]
+    secret_used = wanted.pull_secret
+    if secret_used and await api.get(kinds.SECRET, secret_used, context.namespace):
+        context = replace(context, pull_secret=secret_used)
+    clearings = [
+        _clear_node(api, clearing.pod(context, wanted.image, wanted.shared_folder, _name(node)))
+        for node in nodes
+        if is_ready(node)
+    ]
+    silent = [NodeReport(_name(node), None, _SILENT) for node in nodes if not is_ready(node)]
+    return [*await asyncio.gather(*clearings), *silent]
 
 
 async def _clear_node(api: Api, pod: Manifest) -> NodeReport:
@@ -154,6 +154,10 @@ def _report(node: str, pod: Manifest | None) -> NodeReport:
     return NodeReport(node, None, f"could not be cleared: {words}")
 
 
+def _name(manifest: Mapping[str, Any]) -> str:
+    return str(manifest["metadata"]["name"])
+
+
 def _phase(pod: Mapping[str, Any]) -> str:
     return str(pod.get("status", {}).get("phase", ""))
 
@@ -164,14 +168,13 @@ def _is_stuck(pod: Mapping[str, Any]) -> bool:
     return found is not None and found.reason == "ImageNotPulled"
 
 
-async def _agents_gone(api: Api, context: Context) -> bool:
-    """Pods of nodes that do not answer are not waited for."""
-    pods = await api.list(kinds.POD, context.namespace, context.selector(AGENT_COMPONENT))
-    return not pods
-
-
-async def _etcd_gone(api: Api, context: Context) -> bool:
-    return not await api.list(kinds.POD, context.namespace, context.selector(ETCD_COMPONENT))
+async def _pods_gone(api: Api, context: Context, component: str) -> bool:
+    """Those of nodes that do not answer are not waited for."""
+    pods = await api.list(kinds.POD, context.namespace, context.selector(component))
+    if not pods:
+        return True
+    answering = {_name(node) for node in await api.list(kinds.NODE) if is_ready(node)}
+    return not any(pod["spec"].get("nodeName") in answering for pod in pods)
 
 
 async def _is_gone(api: Api, kind: kinds.Kind, name: str, namespace: str) -> bool:

@@ -29,9 +29,9 @@ class Trouble:
     words: str
 
 
-def is_ready(pod: Manifest) -> bool:
-    """Whether it serves."""
-    told = pod.get("status", {}).get("conditions", [])
+def is_ready(manifest: Manifest) -> bool:
+    """Whether a pod serves; whether a node answers."""
+    told = manifest.get("status", {}).get("conditions", [])
     return any(one["type"] == "Ready" and one["status"] == "True" for one in told)
 
 

@@ -1,0 +1,72 @@
+"""The operator with three nodes: they trust each other, and a lost one does not stop a deletion.
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.cluster import Cluster
+from tests.cluster.waiting import eventually
+from tests.kubernetes.operator_site import MMSNAP, NAMESPACE, OperatorSite, manifest
+
+pytestmark = pytest.mark.timeout(900)
+
+_EMULATED = ("--pmem-emulation", "--mm-capacity", "1")
+
+
+@pytest.fixture(scope="module")
+def three(three_nodes: Cluster) -> Iterator[OperatorSite]:
+    """The operator, and three nodes that are ready for an agent."""
+    site = OperatorSite(three_nodes)
+    site.install()
+    for node in three_nodes.nodes:
+        node.enter([str(MMSNAP), "node", "prepare", *_EMULATED])
+    site.label()
+    yield site
+    site.delete()
+    site.label(off=True)
+    for node in three_nodes.nodes:
+        node.enter([str(MMSNAP), "node", "prepare", "--undo", "--yes"])
+    site.uninstall()
+
+
+def test_nodes_trust_each_other_and_share_a_catalog(three: OperatorSite) -> None:
+    wanted = manifest(etcdConfig={"replicas": 3}, mvcontainerConfig={"SnapshotReplicas": 2})
+    with three.machine(wanted):
+        three.await_condition("Ready", "True", seconds=300)
+        assert three.condition("ReplicasPossible")["status"] == "True"
+        assert (three.status()["nodesReady"], three.status()["nodesWanted"]) == (3, 3)
+        words = ("exec", "-n", NAMESPACE, "ds/memory-machine", "-c", "agent", "--", "mmsnap")
+        told = three.cluster.kubectl(*words, "usage")
+        assert "unreachable" not in told
+        for name in ("node1", "node2", "node3"):
+            assert name in told
+
+
+def test_node_that_loses_its_label_loses_its_agent_and_a_new_one_gets_one(
+    three: OperatorSite,
+) -> None:
+    with three.machine(manifest()):
+        three.await_condition("AgentsReady", "True", "Ready", seconds=240)
+        three.cluster.kubectl("label", "node", "node3", "storage-")
+        eventually(lambda: three.status().get("nodesReady") == 2, "two agents", 90)
+        three.cluster.kubectl("label", "node", "node3", "storage=pmem")
+        eventually(lambda: three.status().get("nodesReady") == 3, "three agents", 180)
+
+
+def test_lost_node_does_not_stop_a_deletion_and_is_told_of(three: OperatorSite) -> None:
+    three.apply(manifest())
+    three.await_condition("AgentsReady", "True", "Ready", seconds=240)
+    three.cluster.power_off(3)
+    query = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
+    eventually(
+        lambda: three.cluster.kubectl("get", "node", "node3", "-o", query) == "Unknown",
+        "that the node is missed",
+        120,
+    )
+    three.delete(seconds=240)
+    events = three.cluster.get("events", "-n", NAMESPACE)["items"]
+    told = [event["message"] for event in events if event["reason"] == "NodeNotCleared"]
+    assert any(message.startswith("node node3: does not answer") for message in told)
+    three.cluster.power_on(3)
