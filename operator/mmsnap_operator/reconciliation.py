@@ -151,14 +151,20 @@ class _Run:
         await self.api.apply(authority_secret)
         authority = credentials.authority_of(authority_secret)
         found = await self._secret(NODES_SECRET)
-        await self.api.apply(
-            credentials.nodes_secret(self.context, found, authority, self.nodes, now)
-        )
+        nodes = await self._nodes_to_certify(found)
+        await self.api.apply(credentials.nodes_secret(self.context, found, authority, nodes, now))
         found = await self._secret(CLIENT_SECRET)
         await self.api.apply(credentials.client_secret(self.context, found, authority, now))
         if self.wanted.etcd is not None:
             found = await self._secret(ETCD_SECRET)
             await self.api.apply(credentials.etcd_secret(self.context, found, authority, now))
+
+    async def _nodes_to_certify(self, found: Manifest | None) -> list[Manifest]:
+        """Those with the label, and those that had it: they are to be cleared in the end."""
+        had = credentials.nodes_with_certificates(found)
+        wanted = [*had, *(node["metadata"]["name"] for node in self.nodes)]
+        everywhere = await self.api.list(kinds.NODE)
+        return [node for node in everywhere if node["metadata"]["name"] in wanted]
 
     async def _secret(self, name: str) -> Manifest | None:
         return await self.api.get(kinds.SECRET, name, self.context.namespace)

@@ -1,4 +1,4 @@
-"""The operator with three nodes: they trust each other, and a lost one does not stop a deletion.
+"""The operator with three nodes: they trust each other, and a lost one stops no deletion."""
 
 from __future__ import annotations
 
@@ -53,6 +53,11 @@ def test_node_that_loses_its_label_loses_its_agent_and_a_new_one_gets_one(
         eventually(lambda: three.status().get("nodesReady") == 2, "two agents", 90)
         three.cluster.kubectl("label", "node", "node3", "storage=pmem")
         eventually(lambda: three.status().get("nodesReady") == 3, "three agents", 180)
+        three.cluster.kubectl("label", "node", "node3", "storage-")
+        eventually(lambda: three.status().get("nodesReady") == 2, "two agents", 90)
+    left = three.cluster.nodes[2].enter(["ls", "/var/memverge"]).stdout.split()
+    assert left == ["pool", "prepared.json"]  # it is cleared all the same
+    three.label()
 
 
 def test_lost_node_does_not_stop_a_deletion_and_is_told_of(three: OperatorSite) -> None:
