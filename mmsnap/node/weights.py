@@ -48,8 +48,13 @@ def pool_usage(pool: Path, pids: Mapping[str, int]) -> PoolUsage:
     return PoolUsage(
         size_bytes=medium.f_blocks * medium.f_frsize,
         free_bytes=medium.f_bavail * medium.f_frsize,
+        # A pod's member has both folders, for whatever it turns out to be.
         regions={name: _weigh(pool, name, pids.get(name)) for name in names}
-        | {folder.name: _weigh_program(folder) for folder in (pool / manifest.FOLDER).glob("*")},
+        | {
+            folder.name: _weigh_program(folder)
+            for folder in (pool / manifest.FOLDER).glob("*")
+            if folder.name not in names and any(folder.iterdir())
+        },
     )
 
 
@@ -101,10 +106,13 @@ def _private_bytes(pid: int, base: Path) -> int:
     """Pages that a process has of its own over its mapping of the base; 0 when it is gone."""
     total, is_base = 0, False
     try:
+        found_base = base.stat()
+        device = f"{os.major(found_base.st_dev):02x}:{os.minor(found_base.st_dev):02x}"
+        mark = f" {device} {found_base.st_ino} ".encode()  # in a container its path is another
         with open(f"/proc/{pid}/smaps", "rb") as maps:
             for line in maps:
                 if b"-" in line.split(b" ", 1)[0]:
-                    is_base = line.rstrip().endswith(os.fsencode(base))
+                    is_base = mark in line
                 elif is_base and (found := _ANONYMOUS.match(line.rstrip())):
                     total += int(found[1]) * 1024
     except OSError:

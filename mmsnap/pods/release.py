@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 from contextlib import suppress
 from typing import Final
 
@@ -16,6 +17,7 @@ from mmsnap.node import regions
 from mmsnap.node.groups import Groups
 from mmsnap.node.upkeep import detach
 from mmsnap.pods.pod import Pod
+from mmsnap.process.manifest import FOLDER as PROCESSES
 from mmsnap.store import region_name
 
 log = logging.getLogger(__name__)
@@ -51,9 +53,9 @@ async def _release_member(groups: Groups, name: str, member: str) -> None:
 
 
 def _remove(groups: Groups, region: str) -> None:
-    folder = groups.desk.pool / "regions" / region
+    pool = groups.desk.pool
     try:
-        regions.remove(groups.desk.pool, region)
+        regions.remove(pool, region)
     except NotFoundError:
-        if folder.is_dir():
-            folder.rmdir()  # nothing was ever put into it
+        shutil.rmtree(pool / "regions" / region, ignore_errors=True)  # nothing was ever put there
+    shutil.rmtree(pool / PROCESSES / region, ignore_errors=True)

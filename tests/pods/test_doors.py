@@ -179,3 +179,15 @@ def test_a_pod_of_before_whose_record_is_damaged_keeps_the_service_from_starting
     node.start()
     assert "is not served" in node.said()
     assert node.run(pod).ask("attach") is None
+
+
+def test_usage_tells_nothing_of_memory_in_a_container(node: Kubelet) -> None:
+    pod = PodOfKubelet("hz-0")
+    node.publish(pod)
+    container = node.run(pod)
+    container.ask("attach")
+    container.ask("put", 1)
+    usage = node.client.usage()
+    (region,) = [region for region in usage.regions if region.region == "demo--hz.hz-0"]
+    assert region.used_bytes > 1 << 20
+    assert region.private_bytes >= 1 << 20
