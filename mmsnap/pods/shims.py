@@ -12,6 +12,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -88,10 +89,14 @@ class Shims:
             [sys.executable, "-m", MODULE, *words],
             pass_fds=(line.fileno(),),
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            # Not the service's own: its container would not end while a shim holds them.
+            stderr=subprocess.PIPE,
             start_new_session=True,
             env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "MMSNAP_POD": self._pod.uid},
         )
         self._started[process] = time.monotonic()
+        threading.Thread(target=_pass_on, args=(process, self._pod), daemon=True).start()
         _move_out(process.pid)
         log.info("a shim for pod %s: process %d", self._pod, process.pid)
 
@@ -105,6 +110,13 @@ def is_shim_of(pid: int, uid: str) -> bool:
         ours = MODULE.encode() in words and f"MMSNAP_POD={uid}".encode() in environment
         return root and ours and not is_in_pod(pid, uid)
     return False
+
+
+def _pass_on(process: subprocess.Popen[bytes], pod: Pod) -> None:
+    """What a shim says is said here, as long as there is somebody to say it."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        log.info("pod %s: %s", pod, line.decode(errors="replace").rstrip())
 
 
 def _move_out(pid: int) -> None:

@@ -11,8 +11,10 @@ be imported before.
 
 from __future__ import annotations
 
-import concurrent.futures.thread  # noqa: F401  (imported late by those who use it)
-import encodings.idna  # noqa: F401  (the same)
+# These are imported late by those who use them.
+import concurrent.futures.thread  # noqa: F401
+import encodings.idna  # noqa: F401
+import linecache  # noqa: F401
 import logging
 import os
 import signal
@@ -23,6 +25,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NoReturn, get_args
+
+import grpc._channel  # noqa: F401
 
 from mmsnap.errors import AbortedError, MmsnapError
 from mmsnap.node.peers import peer_of

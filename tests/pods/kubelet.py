@@ -54,11 +54,14 @@ set -e
 echo 0 > {procs}
 exec unshare --mount --pid --net --ipc --fork --kill-child setsid sh -c '
 mount --make-rprivate / && mount --rbind {target} /run/mmsnap && mount -t proc proc /proc
-ip link set lo up
+ip link set lo up && cd /
+for hidden in {hidden}; do mount -t tmpfs none $hidden; done
 exec {init} -- "$@"' container
 """
 INIT: Final = BUILD / "init" / "mmsnap-init"
 ENTER: Final = BUILD / "enter" / "mmsnap-enter"
+# An image has not what the node has: Python, its libraries, and this checkout.
+_HIDDEN: Final = (sys.prefix, f"{sys.base_prefix}/lib", str(BUILD.parent.parent))
 _APPLICATION: Final = Path(__file__).with_name("application.py")
 _PATIENCE_SECONDS: Final = 20.0
 
@@ -114,6 +117,7 @@ class Kubelet:
         self.errors = folder / "errors"
         self.address = f"unix://{folder / 'run' / 'agent.sock'}"
         self.client = Client(self.address)
+        shutil.copy2(INIT, folder / "init")
         self._freezers: list[Freezer] = []
         self._containers: list[Container] = []
         self.start()
@@ -194,7 +198,8 @@ class Kubelet:
         """Starts a program in it that is a member as a whole."""
         freezer = make_freezer(f"test-pod{pod.uid}")
         self._freezers.append(freezer)
-        script = _PROGRAM.format(procs=freezer.procs, target=self.target(pod), init=INIT)
+        places = {"procs": freezer.procs, "target": self.target(pod), "init": self.folder / "init"}
+        script = _PROGRAM.format(**places, hidden=" ".join(_HIDDEN))
         environment = {
             "PATH": os.environ["PATH"],
             "MMSNAP_ADDRESS": "unix:///run/mmsnap/agent.sock",

@@ -6,7 +6,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,19 +16,12 @@ from mmsnap.errors import MmsnapError
 from mmsnap.pods.shims import is_shim_of
 from tests.pods.kubelet import Kubelet, PodOfKubelet
 
-_COUNT = """
-import os, time
-n = 0
-while True:
-    n += 1
-    print(n, os.getpid(), flush=True)
-    time.sleep(0.01)
-"""
+_COUNT = "n=0; while :; do n=$((n + 1)); echo $n; sleep 0.01; done"
 _GROUP = "demo--hz"
 
 
 def counter(node: Kubelet, pod: PodOfKubelet) -> subprocess.Popen[str]:
-    return node.run_program(pod, sys.executable, "-c", _COUNT)
+    return node.run_program(pod, "sh", "-c", _COUNT)
 
 
 def next_count(program: subprocess.Popen[str]) -> int:
