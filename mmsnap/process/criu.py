@@ -27,6 +27,10 @@ _NO_REASON: Final = re.compile(r"RLIMIT_NOFILE|^tun: Unable to create|^cg: cgrou
 # CRIU's words for what it can not dump, and ours.
 _REASONS: Final = (
     (r"io_uring", "it uses io_uring, which CRIU can not dump"),
+    (
+        r"Fail to make dir /tmp/",
+        "it has no /tmp to write to, which CRIU needs; in a pod, mount an emptyDir there",
+    ),
     (r"SysVIPC shmem map", "it uses System V shared memory, which is its whole pod's"),
     (
         r"Can't lookup mount=\d+ for fd=(\d+) path=(\S+)",

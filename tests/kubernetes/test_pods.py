@@ -86,9 +86,12 @@ def test_program_that_knows_nothing_can_not_go_back(site: PodsSite, place: str) 
 
 def test_command_of_the_image_is_left_out(site: PodsSite, place: str) -> None:
     """etcd's image has the command; the agent, as a plugin of containerd, puts ours before it."""
-    made = pod(
-        "image", container={"image": "localhost/etcd:3.4", "securityContext": {"runAsUser": 0}}
-    )
+    image = {
+        "image": "localhost/etcd:3.4",
+        "securityContext": {"runAsUser": 0},
+        "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+    }
+    made = pod("image", container=image, volumes=[{"name": "tmp", "emptyDir": {}}])
     del made["spec"]["containers"][0]["command"]
     site.create(place, made)
     site.cluster.wait_for("pod/image", namespace=place, seconds=90)
