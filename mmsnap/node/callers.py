@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import grpc
 
 from mmsnap.catalog import EngineKind
+from mmsnap.node.live_group import LiveGroup
 from mmsnap.node.roles import Roles, require
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -25,6 +26,9 @@ class Callers(Protocol):
 
     async def process_of(self, member: str, engine: EngineKind, pid: int) -> int:
         """The number here of what calls itself process `pid`; PermissionError: it is not theirs."""
+
+    async def make_way(self, group: LiveGroup, member: str, engine: EngineKind) -> None:
+        """Somebody is about to attach: who only holds the place for it leaves."""
 
     async def admit(self, region: str) -> tuple[str, str]:
         """Lets a member at its region; returns its pool and members' socket, as it sees them."""
@@ -42,6 +46,9 @@ class MachineCallers:
 
     async def process_of(self, member: str, engine: EngineKind, pid: int) -> int:
         return pid
+
+    async def make_way(self, group: LiveGroup, member: str, engine: EngineKind) -> None:
+        """Here everybody comes for itself."""
 
     async def admit(self, region: str) -> tuple[str, str]:
         return self._seen

@@ -72,6 +72,7 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
             engine=engine,
             incarnation=request.incarnation,
         )
+        await self._callers.make_way(self._groups.group(group), application.member, engine)
         admission = await asyncio.shield(self._groups.run(self._groups.attach(group, application)))
         head = admission.head
         region = region_name(group, application.member)

@@ -8,9 +8,10 @@ from typing import Any, Final
 
 from mmsnap.catalog import EngineKind
 from mmsnap.node.callers import Context
+from mmsnap.node.live_group import LiveGroup
 from mmsnap.pods.pod import Pod
 from mmsnap.pods.processes import process_in_pod
-from mmsnap.pods.shims import is_shim_of
+from mmsnap.pods.shims import is_shim_of, tell_to_stand_aside
 from mmsnap.pods.volume import MOUNT_PATH, SOCKET, Volumes, pool_in_container
 from mmsnap.rpc.addresses import members_path
 
@@ -31,6 +32,11 @@ _ALLOWED: Final[Collection[str]] = frozenset(
         "Watch",
     }
 )
+
+
+# A shim stands aside when it is in the middle of nothing.
+_LOOKS: Final = 100
+_LOOK_SECONDS: Final = 0.1
 
 
 class PodCallers:
@@ -60,6 +66,16 @@ class PodCallers:
         if engine is EngineKind.PROCESS and is_shim_of(pid, self._pod.uid):
             return pid
         return await asyncio.to_thread(process_in_pod, self._pod.uid, member, pid)
+
+    async def make_way(self, group: LiveGroup, member: str, engine: EngineKind) -> None:
+        """A program that attaches by itself needs no shim in its place."""
+        seat = group.seats.get(member)
+        if engine is EngineKind.MEMORY and seat is not None and seat.engine is EngineKind.PROCESS:
+            await asyncio.to_thread(tell_to_stand_aside, seat.pid, self._pod.uid)
+            for _ in range(_LOOKS):
+                if group.seats.get(member) is not seat:
+                    return
+                await asyncio.sleep(_LOOK_SECONDS)
 
     async def admit(self, region: str) -> tuple[str, str]:
         await asyncio.to_thread(self._volumes.require_shown, self._pod, region)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -112,11 +113,19 @@ def is_shim_of(pid: int, uid: str) -> bool:
     return False
 
 
+def tell_to_stand_aside(pid: int, uid: str) -> None:
+    """The program of this shim is a member by itself."""
+    if is_shim_of(pid, uid):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+
+
 def _pass_on(process: subprocess.Popen[bytes], pod: Pod) -> None:
     """What a shim says is said here, as long as there is somebody to say it."""
     assert process.stderr is not None
     for line in process.stderr:
         log.info("pod %s: %s", pod, line.decode(errors="replace").rstrip())
+    process.wait()
 
 
 def _move_out(pid: int) -> None:

@@ -105,7 +105,7 @@ def main(descriptor: str, pool: str, volume: str, group: str) -> None:
     engine.adopt(greeting.program, order.command)
     sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
     try:
-        Shim(order, first, engine, client, admission).run()
+        Shim(order, first, engine, client, admission, in_front=False).run()
     except AbortedError as error:
         log.error("%s", error)
         first.fail()

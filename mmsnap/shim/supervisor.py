@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from enum import IntEnum
 from typing import Final
 
 from mmsnap.errors import AbortedError, MmsnapError
@@ -106,6 +107,14 @@ def supervise(order: Order) -> int:
         client.close()
 
 
+class _Aside(IntEnum):
+    """Whether the program is a member without its shim."""
+
+    NO = 0
+    WANTED = 1
+    YES = 2
+
+
 class Shim:
     """The loop of a member that is a program. Of one thread; what takes long is given to `Work`."""
 
@@ -116,8 +125,13 @@ class Shim:
         engine: Engine,
         client: Client,
         admission: Admission,
+        *,
+        in_front: bool = True,
     ) -> None:
+        """`in_front`: signals come here, and are the program's. (In a pod it gets them itself.)"""
         self._order = order
+        self._in_front = in_front
+        self._aside = _Aside.NO
         self._first = first
         self._engine = engine
         self._client = client
@@ -146,6 +160,7 @@ class Shim:
             for key, _ in self._selector.select(self._patience()):
                 key.data()
             self._member.let_time_pass()
+            self._stand_aside()
             self._come_back()
         self._leave()
         if self._fallen:
@@ -210,7 +225,7 @@ class Shim:
 
     def _come_back(self) -> None:
         """Attach again; not while the program stands still, which only the lease ends then."""
-        if self._line is not None or time.monotonic() < self._next_try:
+        if self._line is not None or time.monotonic() < self._next_try or self._aside:
             return
         self._next_try = time.monotonic() + _RETRY_SECONDS
         if self._member.phase is not Phase.IDLE or self._exit_code is not None:
@@ -235,6 +250,17 @@ class Shim:
         self._work.close()
         if self._line is not None:
             self._line.close()
+
+    def _stand_aside(self) -> None:
+        """The program is a member by itself: all that is left to do is to be there at its end."""
+        if self._aside is _Aside.WANTED and self._member.phase is Phase.IDLE:
+            self._aside = _Aside.YES
+            self._report(Bye())
+            if self._line is not None:
+                self._selector.unregister(self._line)
+                self._line.close()
+                self._line = None
+            log.info("the program attached by itself: standing aside")
 
     # ---- the program ----
 
@@ -264,14 +290,17 @@ class Shim:
 
     def _pass_signals_on(self) -> None:
         for number in os.read(self._signals, 4096):
-            if number in _FORWARDED and self._engine.root_pid:
+            if not self._in_front:
+                if number == signal.SIGTERM and self._aside is _Aside.NO:
+                    self._aside = _Aside.WANTED
+            elif number in _FORWARDED and self._engine.root_pid:
                 self._engine.signal(number)
             elif number in (signal.SIGINT, signal.SIGTERM):
                 self._exit_code = _SIGNALLED + number  # nothing runs that could be told
 
     def _patience(self) -> float | None:
         waits = [self._member.lease.left_seconds]
-        if self._line is None:
+        if self._line is None and not self._aside:
             waits.append(_RETRY_SECONDS)
         known = [wait for wait in waits if wait is not None]
         return min(known) if known else None

@@ -14,7 +14,6 @@ from tests.kubernetes.workloads import create, pod
 IMAGE: Final = "localhost/mmsnap:test"
 PYTHON: Final = "/opt/mmsnap/bin/python3"
 ASKED: Final = {"memory-machine.memverge.com/inject-env": "yes"}
-MEMORY: Final = {"memory-machine.memverge.com/engine": "memory"}
 RESTRICTED: Final[dict[str, Any]] = {
     "allowPrivilegeEscalation": False,
     "runAsNonRoot": True,
@@ -61,8 +60,7 @@ class PodsSite:
     def attached(self, namespace: str, name: str, **spec: Any) -> None:
         """A pod that calls mmsnap.attach(), as the restricted standard wants it."""
         container = {"image": IMAGE, "securityContext": RESTRICTED}
-        made = pod(name, PYTHON, "-c", _ATTACHED, container=container, **spec)
-        self.create(namespace, made, **MEMORY)
+        self.create(namespace, pod(name, PYTHON, "-c", _ATTACHED, container=container, **spec))
 
     def unaware(self, namespace: str, name: str, **spec: Any) -> None:
         """A pod with a program that is a member as a whole."""

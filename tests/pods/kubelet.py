@@ -194,15 +194,18 @@ class Kubelet:
         self._containers.append(made)
         return made
 
-    def run_program(self, pod: PodOfKubelet, *command: str) -> subprocess.Popen[str]:
-        """Starts a program in it that is a member as a whole."""
+    def run_program(
+        self, pod: PodOfKubelet, *command: str, with_python: bool = False
+    ) -> subprocess.Popen[str]:
+        """Starts a program in it that is a member as a whole, unless it attaches by itself."""
         freezer = make_freezer(f"test-pod{pod.uid}")
         self._freezers.append(freezer)
         places = {"procs": freezer.procs, "target": self.target(pod), "init": self.folder / "init"}
-        script = _PROGRAM.format(**places, hidden=" ".join(_HIDDEN))
+        script = _PROGRAM.format(**places, hidden="" if with_python else " ".join(_HIDDEN))
         environment = {
             "PATH": os.environ["PATH"],
             "MMSNAP_ADDRESS": "unix:///run/mmsnap/agent.sock",
+            "MMSNAP_GROUP": f"{pod.namespace}--{pod.workload}",
             "MMSNAP_MEMBER": pod.name,
             "MMSNAP_ENGINE": "process",
         }

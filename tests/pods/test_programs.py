@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,17 @@ from mmsnap.pods.shims import is_shim_of
 from tests.pods.kubelet import Kubelet, PodOfKubelet
 
 _COUNT = "n=0; while :; do n=$((n + 1)); echo $n; sleep 0.01; done"
+_ATTACH = """
+import mmsnap, numpy, time
+app = mmsnap.attach(size="8MiB")
+with app.update():
+    cells = app.array("cells", (1024,), numpy.int64)
+while True:
+    with app.update():
+        cells += 1
+    print(int(cells[0]), flush=True)
+    time.sleep(0.01)
+"""
 _GROUP = "demo--hz"
 
 
@@ -151,6 +163,24 @@ def test_a_process_of_another_pod_calls_for_a_shim(node: Kubelet) -> None:
         stranger.settimeout(10)
         assert stranger.recv(1) == b""
     assert "is no container of pod" in node.said()
+
+
+def test_a_program_that_attaches_by_itself_finds_its_place_taken(node: Kubelet) -> None:
+    pod = PodOfKubelet("hz-0")
+    node.publish(pod)
+    program = node.run_program(pod, sys.executable, "-c", _ATTACH, with_python=True)
+    seen = next_count(program)
+    (member,) = node.client.members(_GROUP)
+    assert member.engine == "memory"
+    taken = node.client.checkpoint(_GROUP, "one")
+    assert taken.consistency == "application"
+    while next_count(program) < seen + 100:
+        pass
+    node.client.restore(_GROUP, "one")
+    assert count_after_restore(program, seen + 100) >= seen
+    node.kill_service()
+    node.start()
+    node.until(lambda: took(node, "later"), "it is a member again")
 
 
 def test_the_exit_code_of_a_program_gets_lost(node: Kubelet) -> None:
