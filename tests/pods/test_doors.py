@@ -191,3 +191,11 @@ def test_usage_tells_nothing_of_memory_in_a_container(node: Kubelet) -> None:
     (region,) = [region for region in usage.regions if region.region == "demo--hz.hz-0"]
     assert region.used_bytes > 1 << 20
     assert region.private_bytes >= 1 << 20
+
+
+def test_a_pod_that_never_attached_leaves_its_folders(node: Kubelet) -> None:
+    pod = PodOfKubelet("hz-0")
+    node.publish(pod)
+    node.unpublish(pod)
+    folders = [node.pool / "regions", node.pool / "processes", node.pool / "pods"]
+    node.until(lambda: not any(list(folder.iterdir()) for folder in folders), "its folders go")
