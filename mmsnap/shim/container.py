@@ -10,6 +10,7 @@ from __future__ import annotations
 import array
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -95,12 +96,18 @@ class ContainerInit:
             return None
         match words:
             case ["started", pid] if pid.isdecimal():
-                self._freezer.procs.write_text(str(self._number_here(int(pid))))
-                self._say("go")
-                return Started(int(pid))
+                return self._let_through(int(pid))
             case ["exited", pid, status] if pid.isdecimal() and status.isdecimal():
                 return Exited(int(pid), int(status))
         return None
+
+    def _let_through(self, pid: int) -> Started | Exited:
+        try:
+            self._freezer.procs.write_text(str(self._number_here(pid)))
+        except ProcessLookupError:  # taken back: a restore began before it was heard of
+            return Exited(pid, signal.SIGKILL)
+        self._say("go")
+        return Started(pid)
 
     def number_next(self, last_pid: int) -> None:
         command = [str(self._enter), str(self._pid), "--last-pid", str(last_pid)]

@@ -158,7 +158,9 @@ class Shim:
         self._join(self._admission)
         while self._exit_code is None and not self._fallen:
             for key, _ in self._selector.select(self._patience()):
-                key.data()
+                # What was heard before it may have hung up the line that also had something.
+                if self._selector.get_map().get(key.fd) is key:
+                    key.data()
             self._member.let_time_pass()
             self._stand_aside()
             self._come_back()

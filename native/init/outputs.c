@@ -1,6 +1,7 @@
 #include "outputs.h"
 
 #include "descriptor.h"
+#include "signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -100,6 +101,7 @@ static bool write_all(int target, const char *bytes, size_t count) {
 
 static void *carry(void *argument) {
     mi_stream *stream = argument;
+    mi_signals_keep_out();
     char *chunk = carriers[stream->target - STDOUT_FILENO].chunk;
     struct pollfd both[] = {{.fd = stream->reader, .events = POLLIN}, {.fd = over[0], .events = POLLIN}};
     for (;;) {
@@ -125,6 +127,7 @@ int mi_outputs_start(mi_outputs *outputs) {
         carriers[i].runs = true;
     }
     pthread_attr_destroy(&small);
+    mi_signals_keep_out();
     return 0;
 }
 

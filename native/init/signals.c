@@ -28,6 +28,8 @@ void mi_signals_keep_back(mi_signals *before) {
     sigaction(SIGCHLD, &ordinary, &before->on_child);
 }
 
+void mi_signals_keep_out(void) { set_mask(ALL, NULL); }
+
 void mi_signals_give_back(const mi_signals *before) {
     sigaction(SIGCHLD, &before->on_child, NULL);
     set_mask(before->mask, NULL);

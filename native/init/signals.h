@@ -16,6 +16,10 @@ typedef struct mi_signals {
 /* Blocks every signal. None is lost: what comes before the program is there waits for it. */
 void mi_signals_keep_back(mi_signals *before);
 
+/* Blocks every signal again: starting a thread unblocks the C library's own two, in it and in who started it,
+ * and one of them would end us. */
+void mi_signals_keep_out(void);
+
 /* In the program's process. */
 void mi_signals_give_back(const mi_signals *before);
 

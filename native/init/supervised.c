@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -55,12 +56,25 @@ static void let_through(supervised *self) {
     self->gate = -1;
 }
 
+/* A program that was not let through has done nothing yet: whoever comes next starts it anew, or restores it. */
+static void take_back(supervised *self) {
+    if (self->gate < 0) return;
+    kill(self->program, SIGKILL);
+    waitpid(self->program, NULL, __WALL);
+    close(self->gate);
+    self->gate = -1;
+    self->program = 0;
+}
+
 static void obey(supervised *self, mi_order order, pid_t program) {
     switch (order) {
     case MI_ORDER_NONE: break;
     case MI_ORDER_START: start(self); break;
     case MI_ORDER_GO: let_through(self); break;
-    case MI_ORDER_HOLD: self->program = 0; break;
+    case MI_ORDER_HOLD:
+        take_back(self);
+        self->program = 0;
+        break;
     case MI_ORDER_PROGRAM: self->program = program; break;
     case MI_ORDER_FAIL: end(self, MI_EXIT_FAILED); break;
     }
@@ -108,6 +122,7 @@ int mi_supervised_run(char *const words[], const mi_signals *before, const mi_se
         return MI_EXIT_FAILED;
     }
     while (!self.over) {
+        if (self.line.fd < 0) take_back(&self);
         mi_line_mend(&self.line, self.program);
         struct pollfd sources[] = {{.fd = came, .events = POLLIN}, {.fd = self.line.fd, .events = POLLIN}};
         poll(sources, 2, self.line.fd < 0 ? MI_LINE_RETRY_MS : -1);

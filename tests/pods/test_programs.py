@@ -120,6 +120,19 @@ def test_a_killed_shim_leaves_its_program_standing(node: Kubelet) -> None:
     assert next_count(program) > seen
 
 
+@pytest.mark.parametrize("delay_seconds", [0, 0.5, 0.7, 0.9])
+def test_a_shim_killed_as_it_begins_holds_nobody_up(node: Kubelet, delay_seconds: float) -> None:
+    pod = PodOfKubelet("hz-0")
+    node.publish(pod)
+    program = counter(node, pod)
+    node.until(lambda: shims(pod.uid), "a shim begins")
+    time.sleep(delay_seconds)
+    (shim,) = shims(pod.uid)
+    os.kill(shim, signal.SIGKILL)
+    assert next_count(program) == 1
+    node.until(lambda: took(node, "later"), "it is a member")
+
+
 @pytest.mark.parametrize("delay_seconds", [0.05, 0.15, 0.25, 0.4])
 def test_a_shim_killed_in_a_cut_leaves_its_program_frozen(
     node: Kubelet, delay_seconds: float

@@ -199,12 +199,13 @@ def criu_pids(program: str) -> list[int]:
     for path in Path("/proc").iterdir():
         try:
             words = (path / "cmdline").read_bytes().split(b"\0") if path.name.isdecimal() else []
+            if b"dump" not in words or b"nsenter" in words[0]:
+                continue
+            (given,) = (word for word in words if word.startswith(b"--freeze-cgroup="))
+            # CRIU is given its cgroup as a descriptor: the path is another one in a pod.
+            descriptor = given.decode().rpartition("/")[2]
+            if (path / "fd" / descriptor).readlink().name == program:
+                found.append(int(path.name))
         except OSError:
             continue
-        if (
-            b"dump" in words
-            and b"nsenter" not in words[0]
-            and any(word.endswith(program.encode()) for word in words)
-        ):
-            found.append(int(path.name))
     return found
