@@ -56,7 +56,8 @@ static void let_through(supervised *self) {
     self->gate = -1;
 }
 
-/* A program that was not let through has done nothing yet: whoever comes next starts it anew, or restores it. */
+/* A program that was not let through has done nothing yet: whoever comes next starts it anew, or restores it.
+ */
 static void take_back(supervised *self) {
     if (self->gate < 0) return;
     kill(self->program, SIGKILL);
