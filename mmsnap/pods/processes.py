@@ -8,6 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from mmsnap.process.numbers import number_inside
+
 _PROC: Final = Path("/proc")
 
 
@@ -20,7 +22,7 @@ def process_in_pod(uid: str, member: str, pid: int) -> int:
     Raises:
         PermissionError: there is no such process in the pod.
     """
-    found = [each for each in _processes_of(uid) if _number_inside(each) == pid]
+    found = [each for each in _processes_of(uid) if number_inside(each) == pid]
     if len(found) > 1:
         found = [each for each in found if _is_given(each, member)] or found
     if not found:
@@ -42,14 +44,6 @@ def _processes_of(uid: str) -> Iterator[int]:
     for entry in os.scandir(_PROC):
         if entry.name.isdecimal() and is_in_pod(int(entry.name), uid):
             yield int(entry.name)
-
-
-def _number_inside(pid: int) -> int:
-    with suppress(OSError):
-        for line in (_PROC / str(pid) / "status").read_text().splitlines():
-            if line.startswith("NSpid:"):
-                return int(line.split()[-1])
-    return 0
 
 
 def _is_given(pid: int, member: str) -> bool:

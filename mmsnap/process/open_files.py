@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from mmsnap.process.manifest import FileState, state_of
+from mmsnap.process.numbers import number_inside
 from mmsnap.process.reserve import SHARED
 
 _SHARED_MEMORY: Final = "/dev/shm/"
@@ -78,13 +79,11 @@ def memory_of(pids: Iterable[int]) -> dict[str, int]:
     for pid in pids:
         try:
             told = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            status = Path(f"/proc/{pid}/status").read_text()
         except (FileNotFoundError, ProcessLookupError):
             continue
         fields = dict(re.findall(r"^(\w+):\s+(\d+) kB", told, re.MULTILINE))
-        inside = re.search(r"^NSpid:.*?(\d+)$", status, re.MULTILINE)
-        if inside is not None:
-            found[inside[1]] = 1024 * int(fields.get("Anonymous", 0))
+        if inside := number_inside(pid):
+            found[str(inside)] = 1024 * int(fields.get("Anonymous", 0))
         found[SHARED] += 1024 * int(fields.get("Pss_Shmem", 0))
     return found
 

@@ -21,6 +21,7 @@ from typing import Final
 from mmsnap.errors import MmsnapError
 from mmsnap.process.first import Exited, Started
 from mmsnap.process.freezer import Freezer
+from mmsnap.process.numbers import number_inside
 
 _MESSAGE_MAX_BYTES: Final = 256
 _OUTPUTS: Final = 2
@@ -141,17 +142,9 @@ class ContainerInit:
         """A child of it by its number inside; ProcessLookupError."""
         children = Path(f"/proc/{self._pid}/task/{self._pid}/children").read_text().split()
         for child in map(int, children):
-            if _number_inside(child) == pid:
+            if number_inside(child) == pid:
                 return child
         raise ProcessLookupError(f"mmsnap-init has no child {pid}")
-
-
-def _number_inside(pid: int) -> int:
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-            if line.startswith("NSpid:"):
-                return int(line.split()[-1])
-    return 0
 
 
 def _procs_of(pid: int) -> list[Path]:
