@@ -192,7 +192,7 @@ def _cluster(
     for option, value in wanted.items():
         if not value:
             raise typer.BadParameter("a node of several needs it", param_hint=option)
-    from mmsnap.node.bounds import check_label
+    from mmsnap.node.bounds import check_node
     from mmsnap.node.cluster import Cluster
     from mmsnap.node.tls import TlsFiles
 
@@ -200,7 +200,7 @@ def _cluster(
     assert listen is not None
     assert tls is not None
     try:
-        check_label("node", node)
+        check_node(node)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--node") from error
 

@@ -17,6 +17,7 @@ SIZE_MAX_BYTES: Final = 1 << 46
 LABELS_MAX_BYTES: Final = 1024
 REPLICAS_MAX: Final = 16
 _LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_NODE_MAX: Final = 64  # a certificate says it as its common name, which can not be longer
 _EPOCH: Final = re.compile(r"@[0-9]{1,18}", re.ASCII)
 _RESERVED: Final = "latest"
 
@@ -27,6 +28,16 @@ def check_label(what: str, name: str) -> str:
         raise ValueError(
             f"{name[:80]!r} is no name of a {what}: 1 to 63 of a-z, 0-9 and -, "
             "beginning and ending with a letter or digit"
+        )
+    return name
+
+
+def check_node(name: str) -> str:
+    """What a node is called: a DNS name, for clusters name their machines in full."""
+    if len(name) > _NODE_MAX or not all(map(_LABEL.fullmatch, name.split("."))):
+        raise ValueError(
+            f"{name[:80]!r} is no name of a node: DNS labels with dots between them, of a-z, 0-9 "
+            f"and -, at most {_NODE_MAX} characters"
         )
     return name
 

@@ -288,7 +288,7 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
     async def DeclareNodeDown(  # noqa: N802
         self, request: pb.DeclareNodeDownRequest
     ) -> pb.DeclareNodeDownResponse:
-        name = bounds.check_label("node", request.name)
+        name = bounds.check_node(request.name)
         command = self._cluster.fence_command if self._cluster is not None else ()
         work = declare_down(self._groups, name, force=request.force, fence_command=command)
         await asyncio.shield(self._groups.run(work))
@@ -296,7 +296,7 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
 
     @unary
     async def RemoveNode(self, request: pb.RemoveNodeRequest) -> pb.RemoveNodeResponse:  # noqa: N802
-        name = bounds.check_label("node", request.name)
+        name = bounds.check_node(request.name)
         await asyncio.shield(self._groups.run(remove_node(self._groups, name)))
         return pb.RemoveNodeResponse()
 

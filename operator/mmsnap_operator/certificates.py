@@ -24,7 +24,7 @@ _AUTHORITY_VALID: Final = datetime.timedelta(days=3650)
 _VALID: Final = datetime.timedelta(days=90)
 _RENEWED_BEFORE: Final = datetime.timedelta(days=30)
 _BACKDATED: Final = datetime.timedelta(minutes=5)  # clocks of nodes differ
-_COMMON_NAME_MAX: Final = 64
+COMMON_NAME_MAX: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ def _builder(
 
 def _name(common_name: str) -> x509.Name:
     """Longer names than fit are in the alternative names only."""
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:_COMMON_NAME_MAX])])
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name[:COMMON_NAME_MAX])])
 
 
 def _alternatives(subject: Subject) -> list[x509.GeneralName]:

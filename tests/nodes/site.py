@@ -208,11 +208,12 @@ class Cluster:
         size: int,
         hosts: Sequence[Host] = (),
         options: tuple[str, ...] = (),
+        domain: str = "",
     ) -> None:
         self.etcd = etcd
         self.authority = trustme.CA()
         self.nodes = [
-            Node(f"n{n}", folder / f"n{n}", self.authority, etcd.endpoints, host, options)
+            Node(f"n{n}{domain}", folder / f"n{n}", self.authority, etcd.endpoints, host, options)
             for n, host in enumerate(hosts or [THIS_ONE] * size, start=1)
         ]
 
@@ -227,17 +228,21 @@ class Cluster:
 
 @contextmanager
 def cluster(
-    size: int = 3, hosts: Sequence[Host] = (), options: tuple[str, ...] = ()
+    size: int = 3,
+    hosts: Sequence[Host] = (),
+    options: tuple[str, ...] = (),
+    domain: str = "",
 ) -> Iterator[Cluster]:
     """Nodes in memory, with an etcd of three.
 
     Args:
         hosts: three hosts for them, by default all on this machine.
         options: of `mmsnap agent`, for all.
+        domain: what their names end in.
     """
     folder = Path(tempfile.mkdtemp(prefix="mmsnap-cluster-", dir="/dev/shm"))
     with etcd_cluster(3, hosts) as etcd:
-        made = Cluster(folder, etcd, size, hosts, options)
+        made = Cluster(folder, etcd, size, hosts, options, domain)
         try:
             yield made
         finally:

@@ -57,6 +57,18 @@ def lose(node: Node, members: Bank) -> list[int]:
     return gone
 
 
+def test_nodes_that_are_named_in_full() -> None:
+    with cluster(domain=".eu-1.example.net") as full, bank(full.nodes, 3) as members:
+        create(full.nodes[0], "one", "--wait", "replicated")
+        lost = full.nodes[1]
+        lose(lost, members)
+        told = full.nodes[0].mmsnap("node", "down", lost.name, "--yes", "--force")
+        assert told.returncode == 0, told.stderr
+        told = full.nodes[0].mmsnap("node", "list", "-o", "json")
+        down = {row["name"]: row["down"] for row in json.loads(told.stdout)}
+        assert down[lost.name]
+
+
 def test_what_is_replicated_is_byte_for_byte_on_another_node(nodes: Cluster) -> None:
     with bank(nodes.nodes, 6) as members:
         for number in range(4):

@@ -81,10 +81,10 @@ def test_all_is_well() -> None:
     [
         ({"nodes": [], "agents": []}, "AgentsReady", "NoLabelledNode", "kubectl label node"),
         (
-            {"nodes": [{"metadata": {"name": "a.b"}}]},
+            {"nodes": [{"metadata": {"name": f"{'a' * 60}.example.net"}}]},
             "AgentsReady",
             "NodeNameUnusable",
-            "a.b",
+            "aaaa.example.net",
         ),
         ({"daemon_set": None, "agents": []}, "AgentsReady", "WaitingForEtcd", "etcd"),
         (

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from mmsnap_operator.certificates import COMMON_NAME_MAX
 from mmsnap_operator.configuration import Configuration
 from mmsnap_operator.health.condition import Condition
 from mmsnap_operator.health.observed import Observed
 from mmsnap_operator.health.pods import Trouble, is_ready, trouble
 
 TYPE: Final = "AgentsReady"
-_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SHOWN_MAX: Final = 5
 
 
@@ -31,13 +30,14 @@ def agents_condition(configuration: Configuration, seen: Observed) -> Condition:
             "no node has the label storage=pmem: mmsnap node prepare on the node, then "
             "kubectl label node NODE storage=pmem",
         )
-    unusable = [name for name in map(_name, seen.nodes) if not _LABEL.fullmatch(name)]
+    unusable = [name for name in map(_name, seen.nodes) if len(name) > COMMON_NAME_MAX]
     if unusable:
         return Condition(
             TYPE,
             False,
             "NodeNameUnusable",
-            f"names of nodes have to be DNS labels, without dots: {', '.join(unusable)}",
+            f"names of nodes have at most {COMMON_NAME_MAX} characters, as certificates have: "
+            f"{', '.join(unusable)}",
         )
     if seen.daemon_set is None:
         return Condition(TYPE, False, "WaitingForEtcd", "agents start when etcd is ready")
