@@ -145,7 +145,8 @@ class Running:
         """Returns when it succeeded; CriuError says why it did not."""
         if self._process.wait() < 0:
             raise CriuError(
-                f"{self._what} failed: CRIU was killed: connections of the program may be broken",
+                f"{self._what} failed: CRIU was killed: "
+                "the program or its connections may be broken",
                 self._log_file,
             )
         if self._process.returncode != 0:

@@ -45,8 +45,9 @@ def in_the_cut(here: Site, shim: Shim, do: object) -> subprocess.CompletedProces
         target=lambda: taken.append(here.mmsnap("checkpoint", "create", "g", check=False))
     )
     asking.start()
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not shim.is_frozen():  # looked at often: it does not stand still for long
+        assert asking.is_alive(), taken[0].stderr
         assert time.monotonic() < deadline, "waited in vain: it stands still"
         time.sleep(0.001)
     do()  # type: ignore[operator]
@@ -167,16 +168,19 @@ def test_criu_killed_in_the_cut_fails_the_checkpoint_and_says_what_may_be_broken
             os.kill(pid, signal.SIGKILL)
 
     ended = in_the_cut(here, server, kill_criu)
-    assert ended.returncode == 4, ended.stderr
-    assert "CRIU was killed: connections of the program may be broken" in ended.stderr
+    if after_ms == 0:
+        assert ended.returncode == 4, ended.stderr
+    if ended.returncode:  # else it was done before
+        assert "CRIU was killed: the program or its connections may be broken" in ended.stderr
     await_true(lambda: not locked(), "no packet is locked out", 10)
     await_true(lambda: not server.is_frozen() and not client.is_frozen(), "they run", seconds=10)
-    assert server.process.poll() is None
     time.sleep(0.5)
     if client.process.poll() is None:
         talk_on(client)
     else:
         assert "Error" in client.words, "a broken one ends, and is not silent"
+    if server.process.poll() is not None:  # CRIU's own code was in it
+        server, client = pair(here)
     taken = here.checkpoint("g", "c")
     assert "server" in {part["member"] for part in taken["members"]}
     here.mmsnap("restore", "g", "c")
