@@ -17,7 +17,7 @@ def crds(
     ),
 ) -> None:
     """Write the custom resource definitions, one file each."""
-    from mmsnap_operator.crds import write
+    from mmsnap_operator.definitions import write
 
     for path in write(folder):
         typer.echo(path)

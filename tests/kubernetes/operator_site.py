@@ -55,7 +55,8 @@ class OperatorSite:
     def install(self) -> None:
         """As the documentation says: the definition, then the operator."""
         self.cluster.load_image(_archive())
-        self.cluster.apply(_MANIFESTS / "memorymachines.crd.yaml")
+        for file in sorted(_MANIFESTS.glob("*.crd.yaml")):
+            self.cluster.apply(file)
         text = (_MANIFESTS / "operator.yaml").read_text()
         self.cluster.apply(text.replace("ghcr.io/memverge/mmsnap:latest", IMAGE))
         self.cluster.wait_for(
@@ -66,8 +67,8 @@ class OperatorSite:
         )
 
     def uninstall(self) -> None:
-        for file in ("operator.yaml", "memorymachines.crd.yaml"):
-            words = ("delete", "--ignore-not-found", "-f", str(_MANIFESTS / file))
+        for path in (_MANIFESTS / "operator.yaml", *_MANIFESTS.glob("*.crd.yaml")):
+            words = ("delete", "--ignore-not-found", "-f", str(path))
             self.cluster.kubectl(*words, seconds=180)
 
     def prepare(self, *options: str) -> None:

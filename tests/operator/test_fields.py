@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mmsnap_operator import crds, schema
+from mmsnap_operator import definitions, schema
 from mmsnap_operator.configuration import read, with_defaults
 from mmsnap_operator.fields import SPEC, STATUS, UNSET, Field
 from mmsnap_operator.ignored import ignored, unknown
@@ -51,7 +51,7 @@ def test_defaults_keep_the_bounds(path: str, field: Field) -> None:
 
 
 def test_committed_definitions_are_those_that_the_command_writes() -> None:
-    for name, content in crds.files().items():
+    for name, content in definitions.files().items():
         assert (MANIFESTS / name).read_text() == content, "python -m mmsnap_operator crds"
 
 
