@@ -191,7 +191,7 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
             if known is None:
                 raise
             found = known.find(bounds.check_reference(request.checkpoint))
-            shown = checkpoint_reply(found, known.record.head_epoch)
+            shown = checkpoint_reply(found, known.record.head_epoch, group=known.record)
             return pb.ShowCheckpointResponse(checkpoint=shown)
 
     @unary
@@ -347,10 +347,10 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
 
     async def _shown(self, checkpoint: GroupCheckpoint) -> pb.Checkpoint:
         catalog = self._ledger.catalog
-        head_epoch = (await self._ledger.ask(catalog.group, checkpoint.group)).head_epoch
+        group = await self._ledger.ask(catalog.group, checkpoint.group)
         copies = await self._ledger.ask(catalog.copies_of, checkpoint.group, checkpoint.epoch)
         nodes = await self._ledger.ask(catalog.nodes)
-        return checkpoint_reply(checkpoint, head_epoch, copies, nodes)
+        return checkpoint_reply(checkpoint, group.head_epoch, copies, nodes, group)
 
     async def _known(self, name: str) -> str:
         """A group that the catalog knows; NotFoundError."""

@@ -299,6 +299,8 @@ def shown(message: pb.Checkpoint) -> GroupCheckpoint:
         replicas=message.replicas,
         head=message.head,
         held_ns=message.held_ns,
+        pending=message.pending,
+        restore_epoch=message.restore_epoch,
     )
 
 
