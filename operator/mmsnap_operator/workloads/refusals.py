@@ -1,0 +1,19 @@
+"""Why something that was asked for can not be: a reason for machines, and words for people."""
+
+from __future__ import annotations
+
+
+class Refused(Exception):
+    """It can not be.
+
+    Attributes:
+        reason: in CamelCase, as conditions have it.
+        message: what is wrong, with what, and what to do.
+        lasting: waiting does not help.
+    """
+
+    def __init__(self, reason: str, message: str, *, lasting: bool = True) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+        self.lasting = lasting
