@@ -153,6 +153,8 @@ def checkpoint_requests() -> Schema:
     status = struct(
         {
             "checkpointName": told(TEXT, "the Checkpoint that was made"),
+            "group": told(TEXT, "the group in the agents' catalog; known once it began"),
+            "workload": told(TEXT, "what was checkpointed, like StatefulSet/hz"),
             "startTime": INSTANT,
             "completionTime": told(INSTANT, "when it was Complete or Failed"),
             **measured(),
