@@ -248,7 +248,9 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
         group = self._groups.group(await self._known(request.group))
         name = bounds.check_reference(request.checkpoint)
         new = bounds.check_label("group", request.new_group)
-        made = await asyncio.shield(self._groups.run(copies.clone(group, name, new)))
+        members = bounds.check_renaming(request.members)
+        cloning = copies.clone(group, name, new, members)
+        made = await asyncio.shield(self._groups.run(cloning))
         return pb.CloneResponse(checkpoint=checkpoint_reply(made, made.epoch))
 
     @streaming

@@ -106,9 +106,11 @@ class AsyncClient:
         """See `Client.prune`."""
         return await self.ask(calls.prune(group, retention(keep_last, keep_within), dry_run))
 
-    async def clone(self, group: str, name: str, new: str) -> GroupCheckpoint:
+    async def clone(
+        self, group: str, name: str, new: str, members: Mapping[str, str] | None = None
+    ) -> GroupCheckpoint:
         """See `Client.clone`."""
-        return await self.ask(calls.clone(group, name, new))
+        return await self.ask(calls.clone(group, name, new, members))
 
     def export(self, group: str, name: str = "latest") -> AsyncIterator[ArchivePiece]:
         """See `Client.export`."""

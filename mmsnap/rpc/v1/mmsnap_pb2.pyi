@@ -341,14 +341,23 @@ class VerifyCheckpointResponse(_message.Message):
     def __init__(self, members: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CloneRequest(_message.Message):
-    __slots__ = ("group", "checkpoint", "new_group")
+    __slots__ = ("group", "checkpoint", "new_group", "members")
+    class MembersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     GROUP_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     NEW_GROUP_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
     group: str
     checkpoint: str
     new_group: str
-    def __init__(self, group: _Optional[str] = ..., checkpoint: _Optional[str] = ..., new_group: _Optional[str] = ...) -> None: ...
+    members: _containers.ScalarMap[str, str]
+    def __init__(self, group: _Optional[str] = ..., checkpoint: _Optional[str] = ..., new_group: _Optional[str] = ..., members: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class CloneResponse(_message.Message):
     __slots__ = ("checkpoint",)
