@@ -17,7 +17,7 @@ from mmsnap_operator.names import (
     SCHEDULE_LABEL,
 )
 from mmsnap_operator.requests.ending import as_text
-from mmsnap_operator.workloads.pods import PodMember
+from mmsnap_operator.workloads.pods import Owner, PodMember
 from mmsnap_operator.workloads.source import Source
 from mmsnap_operator.workloads.template import template_of
 from mmsnap_sdk.service_records import GroupCheckpoint
@@ -27,9 +27,9 @@ _LABEL_MAX: Final = 63
 
 
 def checkpoint_object(
-    source: Source | None, namespace: str, workload: str, taken: GroupCheckpoint, policy: str
+    source: Source | None, namespace: str, owner: Owner, taken: GroupCheckpoint, policy: str
 ) -> dict[str, Any]:
-    """The object; `source` None: the workload is not there any more, and no template either."""
+    """The object; `source` None: the workload is gone, so that only its name is known."""
     labels = {MANAGED_BY_LABEL: OPERATOR, GROUP_LABEL: taken.group}
     for name in (REQUEST_LABEL, SCHEDULE_LABEL):
         value = taken.labels.get(name, "")
@@ -40,6 +40,7 @@ def checkpoint_object(
         "epoch": taken.epoch,
         "pinned": taken.pinned,
         "deletionPolicy": policy,
+        "template": {"kind": owner.kind, "name": owner.name},
     }
     if source is not None and source.workload:
         spec["template"] = template_of(source.workload)
@@ -47,7 +48,7 @@ def checkpoint_object(
         "apiVersion": API_VERSION,
         "kind": "Checkpoint",
         "metadata": {
-            "name": object_name(workload, taken.name),
+            "name": object_name(owner.name, taken.name),
             "namespace": namespace,
             "labels": labels,
         },

@@ -15,6 +15,7 @@ from mmsnap_operator.cluster import Api, ApiError, kinds
 from mmsnap_operator.health.condition import Condition, merged
 from mmsnap_operator.names import BYTES_FINALIZER
 from mmsnap_operator.requests.ending import now
+from mmsnap_operator.workloads.pods import Owner
 from mmsnap_operator.workloads.refusals import Refused
 from mmsnap_operator.workloads.source import Source
 from mmsnap_sdk.service_records import GroupCheckpoint
@@ -30,7 +31,7 @@ async def record_checkpoint(
     api: Api,
     source: Source | None,
     namespace: str,
-    workload: str,
+    owner: Owner,
     taken: GroupCheckpoint,
     policy: str,
 ) -> str:
@@ -39,7 +40,7 @@ async def record_checkpoint(
     In a namespace that is being deleted nothing can be made: then the checkpoint is in the catalog
     alone, as if its object had been deleted with the policy Retain.
     """
-    wanted = checkpoint_object(source, namespace, workload, taken, policy)
+    wanted = checkpoint_object(source, namespace, owner, taken, policy)
     wanted["metadata"]["finalizers"] = [BYTES_FINALIZER]
     name: str = wanted["metadata"]["name"]
     found = await api.get(kinds.CHECKPOINT, name, namespace)

@@ -240,7 +240,7 @@ class CheckpointTaking:
             self._site.api,
             self._source,
             self._namespace,
-            owner.name,
+            owner,
             taken,
             self._spec["deletionPolicy"],
         )

@@ -82,7 +82,11 @@ def restore_requests() -> Schema:
         {
             "checkpointName": told(TEXT, "the Checkpoint that is restored"),
             "epoch": told({**COUNT, "format": "int64"}, "its number"),
-            "group": told(TEXT, "the group that is restored"),
+            "sourceGroup": told(TEXT, "the group that it is of"),
+            "group": told(TEXT, "the group that is restored; known once it began"),
+            "beforeEpoch": told(
+                {**COUNT, "format": "int64"}, "the operation that moved the group's head before"
+            ),
             "replicas": told(COUNT, "pods that the workload had, and gets again"),
             "startTime": INSTANT,
             "completionTime": told(INSTANT, "when it was Complete or Failed"),

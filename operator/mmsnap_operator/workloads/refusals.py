@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class Refused(Exception):
     """It can not be.
@@ -10,10 +12,14 @@ class Refused(Exception):
         reason: in CamelCase, as conditions have it.
         message: what is wrong, with what, and what to do.
         lasting: waiting does not help.
+        awaited: who is waited for.
     """
 
-    def __init__(self, reason: str, message: str, *, lasting: bool = True) -> None:
+    def __init__(
+        self, reason: str, message: str, *, lasting: bool = True, awaited: Sequence[str] = ()
+    ) -> None:
         super().__init__(message)
+        self.awaited = tuple(awaited)
         self.reason = reason
         self.message = message
         self.lasting = lasting
