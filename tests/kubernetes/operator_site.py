@@ -21,7 +21,7 @@ MACHINE: Final = "memorymachine"
 IMAGE: Final = "localhost/mmsnap:test"
 FOLDER: Final = Path("/var/memverge")
 MMSNAP: Final = Path(sys.executable).with_name("mmsnap")
-_MANIFESTS: Final = Path(__file__).parents[2] / "operator" / "manifests"
+_INSTALL: Final = Path(__file__).parents[2] / "operator" / "manifests" / "install.yaml"
 # What is in every namespace, or comes and goes by itself.
 _PASSING: Final = ("events", "events.events.k8s.io", "pods.metrics.k8s.io", "leases")
 
@@ -53,12 +53,10 @@ class OperatorSite:
         self.cluster = cluster
 
     def install(self) -> None:
-        """As the documentation says: the definition, then the operator."""
+        """As the documentation says: one file."""
         self.cluster.load_image(_archive())
-        for file in sorted(_MANIFESTS.glob("*.crd.yaml")):
-            self.cluster.apply(file)
-        text = (_MANIFESTS / "operator.yaml").read_text()
-        self.cluster.apply(text.replace("ghcr.io/memverge/mmsnap:latest", IMAGE))
+        text = _INSTALL.read_text().replace("ghcr.io/memverge/mmsnap:latest", IMAGE)
+        self.cluster.kubectl("apply", "--server-side", "-f", "-", stdin=text)
         self.cluster.wait_for(
             "deployment/memory-machine-operator",
             "condition=Available",
@@ -67,9 +65,7 @@ class OperatorSite:
         )
 
     def uninstall(self) -> None:
-        for path in (_MANIFESTS / "operator.yaml", *_MANIFESTS.glob("*.crd.yaml")):
-            words = ("delete", "--ignore-not-found", "-f", str(path))
-            self.cluster.kubectl(*words, seconds=180)
+        self.cluster.kubectl("delete", "--ignore-not-found", "-f", str(_INSTALL), seconds=180)
 
     def prepare(self, *options: str) -> None:
         """The node, as its administrator does it."""

@@ -133,7 +133,7 @@ def test_null_is_as_if_left_out() -> None:
 
 
 def test_operator_manifest_is_restricted_and_in_the_namespace() -> None:
-    objects = list(yaml.safe_load_all((MANIFESTS / "operator.yaml").read_text()))
+    objects = list(yaml.safe_load_all((MANIFESTS / "install.yaml").read_text()))
     (deployment,) = [one for one in objects if one["kind"] == "Deployment"]
     pod = deployment["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"]
@@ -145,8 +145,9 @@ def test_operator_manifest_is_restricted_and_in_the_namespace() -> None:
 
 
 def test_operator_may_read_secrets_in_its_own_namespace_only() -> None:
-    objects = list(yaml.safe_load_all((MANIFESTS / "operator.yaml").read_text()))
-    (role,) = [one for one in objects if one["kind"] == "ClusterRole"]
+    objects = list(yaml.safe_load_all((MANIFESTS / "install.yaml").read_text()))
+    roles = [one for one in objects if one["kind"] == "ClusterRole"]
+    (role,) = [one for one in roles if one["metadata"]["name"] == "memory-machine-operator"]
     for rule in role["rules"]:
         assert "secrets" not in rule["resources"]
         assert "*" not in rule["resources"] + rule["verbs"] + rule["apiGroups"]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mmsnap_operator.definitions.writing import as_yaml, files, write
+from mmsnap_operator.definitions.writing import as_yaml, defined, files, write
 
-__all__ = ["as_yaml", "files", "write"]
+__all__ = ["as_yaml", "defined", "files", "write"]

@@ -24,11 +24,16 @@ _DEFINED: Final = (
 )
 
 
+def defined() -> list[dict[str, Any]]:
+    """All definitions."""
+    return [each() for each in _DEFINED]
+
+
 def files() -> Mapping[str, str]:
     """The text of each manifest, by the name of its file."""
-    made = (each() for each in _DEFINED)
     return {
-        f"{one['spec']['names']['plural']}.crd.yaml": _WRITTEN_BY + as_yaml(one) for one in made
+        f"{one['spec']['names']['plural']}.crd.yaml": _WRITTEN_BY + as_yaml(one)
+        for one in defined()
     }
 
 
