@@ -48,6 +48,15 @@ SERVICE: Final = Kind("v1", "Service", "services")
 SERVICE_ACCOUNT: Final = Kind("v1", "ServiceAccount", "serviceaccounts")
 STATEFUL_SET: Final = Kind("apps/v1", "StatefulSet", "statefulsets")
 STORAGE_CLASS: Final = Kind("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False)
+SUBJECT_ACCESS_REVIEW: Final = Kind(
+    "authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False
+)
+VALIDATION: Final = Kind(
+    "admissionregistration.k8s.io/v1",
+    "ValidatingWebhookConfiguration",
+    "validatingwebhookconfigurations",
+    namespaced=False,
+)
 VOLUME_CLAIM: Final = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 WEBHOOK: Final = Kind(
     "admissionregistration.k8s.io/v1",
@@ -59,8 +68,8 @@ WEBHOOK: Final = Kind(
 _ALL: Final = (
     CHECKPOINT, CHECKPOINT_REQUEST, CHECKPOINT_SCHEDULE, CONFIG_MAP, CSI_DRIVER, DAEMON_SET,
     DEPLOYMENT, DISRUPTION_BUDGET, EVENT, JOB, MEMORY_MACHINE, NAMESPACE, NODE, POD, REPLICA_SET,
-    RESTORE_REQUEST, SECRET, SERVICE, SERVICE_ACCOUNT, STATEFUL_SET, STORAGE_CLASS, VOLUME_CLAIM,
-    WEBHOOK,
+    RESTORE_REQUEST, SECRET, SERVICE, SERVICE_ACCOUNT, STATEFUL_SET, STORAGE_CLASS,
+    SUBJECT_ACCESS_REVIEW, VALIDATION, VOLUME_CLAIM, WEBHOOK,
 )  # fmt: skip
 _BY_NAME: Final[Mapping[tuple[str, str], Kind]] = {
     (kind.api_version, kind.name): kind for kind in _ALL

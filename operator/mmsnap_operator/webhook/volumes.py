@@ -29,7 +29,7 @@ def captured_before(pod: Mapping[str, Any]) -> tuple[str, ...] | None:
     return tuple(filter(None, listed.split(","))) or None
 
 
-def workload_of(pod: Mapping[str, Any]) -> str | None:
+def workload_before(pod: Mapping[str, Any]) -> str | None:
     """What owns a pod that was injected before, empty: nobody; None: it was not injected."""
     volume = _named(pod["spec"].get("volumes") or (), AGENT_VOLUME)
     csi = (volume or {}).get("csi") or {}

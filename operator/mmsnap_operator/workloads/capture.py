@@ -8,7 +8,7 @@ from typing import Any, Final
 from mmsnap.pods.naming import group_of
 from mmsnap_operator.webhook.registration import LABEL
 from mmsnap_operator.webhook.variables import value_of
-from mmsnap_operator.webhook.volumes import captured_before, workload_of
+from mmsnap_operator.webhook.volumes import captured_before, workload_before
 from mmsnap_operator.webhook.wishes import ASKED, ENGINE, PROFILE, YES
 from mmsnap_operator.workloads.finding import Finding, Weight, named
 
@@ -25,7 +25,7 @@ def captured_containers(pod: Manifest) -> Iterator[Manifest]:
 
 def group_of_pod(pod: Manifest) -> str | None:
     """The group that it is in; None: it is not captured."""
-    workload = workload_of(pod)
+    workload = workload_before(pod)
     if workload is None:
         return None
     metadata = pod["metadata"]

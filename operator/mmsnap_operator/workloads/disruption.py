@@ -2,18 +2,18 @@
 
 A freeze is a disruption of every pod of the group that would lose its readiness by it: that has a
 readiness or liveness probe which the longest pause that the request allows may fail (`probes`). All
-of them at once, for a group stands still as one. A pod without such probes stays ready and counts
-for nothing, and neither does one that is not ready anyway.
+of them at once, for a group stands still as one. A pod without such probes stays ready and does not
+count, and neither does one that is not ready anyway. To be recreated is a disruption of every pod.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from mmsnap_operator.health.pods import is_ready
 from mmsnap_operator.workloads.finding import Finding, Weight, named
-from mmsnap_operator.workloads.probes import loses_readiness, pause_of
+from mmsnap_operator.workloads.probes import loses_readiness
 from mmsnap_operator.workloads.selection import selects
 
 Manifest = Mapping[str, Any]
@@ -22,35 +22,59 @@ IGNORE: Final = "Ignore"
 
 
 def check_disruption(
-    pods: Sequence[Manifest],
-    budgets: Sequence[Manifest],
-    maximum_ms: int | None,
-    disruption: str | None,
+    pods: Sequence[Manifest], budgets: Sequence[Manifest], pause_ms: int
 ) -> list[Finding]:
-    """Of the namespace's budgets, those that the freeze would break; `Ignore` asks for none."""
-    pause_ms = pause_of(maximum_ms)
+    """Of the namespace's budgets, those that a pause of all these pods would break."""
     lost = [pod for pod in pods if is_ready(pod) and loses_readiness(pod, pause_ms)]
-    if not lost or disruption == IGNORE:
-        return []
-    findings = []
+    return [
+        _broken(
+            budget,
+            f"a pause of {pause_ms} ms is longer than probes of {_names(theirs)} bear, so "
+            f"{_pods(theirs)} would not be ready at once",
+            "lower maxPauseMilliseconds, give the probes more time, or say disruptionBudgets: "
+            "Ignore",
+        )
+        for budget, theirs in _overdrawn(budgets, lost)
+    ]
+
+
+def check_replacement(pods: Sequence[Manifest], budgets: Sequence[Manifest]) -> list[Finding]:
+    """The same where all these pods are taken away, to be made anew."""
+    ready = [pod for pod in pods if is_ready(pod)]
+    return [
+        _broken(
+            budget,
+            f"recreation takes {_pods(theirs)} away at once ({_names(theirs)})",
+            "say disruptionBudgets: Ignore, or restore in place",
+        )
+        for budget, theirs in _overdrawn(budgets, ready)
+    ]
+
+
+def _overdrawn(
+    budgets: Sequence[Manifest], lost: Sequence[Manifest]
+) -> Iterator[tuple[Manifest, Sequence[Manifest]]]:
     for budget in budgets:
         theirs = [pod for pod in lost if _covers(budget, pod)]
-        allowed = _allowed(budget)
-        if len(theirs) > allowed:
-            findings.append(_broken(budget, theirs, allowed, pause_ms))
-    return findings
+        if len(theirs) > _allowed(budget):
+            yield budget, theirs
 
 
-def _broken(budget: Manifest, pods: Sequence[Manifest], allowed: int, pause_ms: int) -> Finding:
-    names = named(pod["metadata"]["name"] for pod in pods)
+def _broken(budget: Manifest, words: str, remedy: str) -> Finding:
+    name = budget["metadata"]["name"]
     return Finding(
         "DisruptionBudget",
-        f"a pause of {pause_ms} ms is longer than probes of {names} bear, so {len(pods)} pods "
-        f"would not be ready at once, and PodDisruptionBudget {budget['metadata']['name']} allows "
-        f"{allowed} now: lower maxPauseMilliseconds, give the probes more time, or say "
-        "disruption: Ignore",
+        f"{words}, and PodDisruptionBudget {name} allows {_allowed(budget)} now: {remedy}",
         Weight.PASSING,
     )
+
+
+def _names(pods: Sequence[Manifest]) -> str:
+    return named(pod["metadata"]["name"] for pod in pods)
+
+
+def _pods(pods: Sequence[Manifest]) -> str:
+    return f"{len(pods)} pod{'s' if len(pods) > 1 else ''}"
 
 
 def _covers(budget: Manifest, pod: Manifest) -> bool:
