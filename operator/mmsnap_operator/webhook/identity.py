@@ -42,7 +42,7 @@ def identity_of(pod: Mapping[str, Any], namespace: str, containers: Sequence[str
     """Who it is, when these containers are captured; Refusal when that can not be told yet."""
     metadata = pod["metadata"]
     name: str | None = metadata.get("name") or None
-    workload = workload_of(metadata) or name or ""
+    workload = _owner(metadata) or name or ""
     if name:
         members = {
             container: member_of(name, container, place == 0)
@@ -59,8 +59,8 @@ def identity_of(pod: Mapping[str, Any], namespace: str, containers: Sequence[str
     )
 
 
-def workload_of(metadata: Mapping[str, Any]) -> str:
-    """The name of what made a pod; empty: nobody did."""
+def _owner(metadata: Mapping[str, Any]) -> str:
+    """The name of what made the pod; empty: nobody did."""
     for owner in metadata.get("ownerReferences") or ():
         if owner.get("controller"):
             return _above(owner, metadata.get("labels") or {})

@@ -29,15 +29,6 @@ def captured_before(pod: Mapping[str, Any]) -> tuple[str, ...] | None:
     return tuple(filter(None, listed.split(","))) or None
 
 
-def workload_before(pod: Mapping[str, Any]) -> str | None:
-    """What owns a pod that was injected before, empty: nobody; None: it was not injected."""
-    volume = _named(pod["spec"].get("volumes") or (), AGENT_VOLUME)
-    csi = (volume or {}).get("csi") or {}
-    if csi.get("driver") != CSI_DRIVER:
-        return None
-    return str((csi.get("volumeAttributes") or {}).get(_WORKLOAD, ""))
-
-
 def with_volumes(
     pod: Mapping[str, Any], workload: str, containers: Sequence[str]
 ) -> list[Manifest]:

@@ -1,16 +1,14 @@
-"""Whether pods are captured by mmsnap, in one group, and as a request takes them."""
+"""Whether members are captured in the way that a request asks for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from mmsnap.pods.naming import group_of
-from mmsnap_operator.webhook.registration import LABEL
-from mmsnap_operator.webhook.variables import value_of
-from mmsnap_operator.webhook.volumes import captured_before, workload_before
-from mmsnap_operator.webhook.wishes import ASKED, ENGINE, PROFILE, YES
-from mmsnap_operator.workloads.finding import Finding, Weight, named
+from mmsnap_operator.webhook.volumes import captured_before
+from mmsnap_operator.webhook.wishes import ENGINE, PROFILE
+from mmsnap_operator.workloads.finding import Finding, named
+from mmsnap_operator.workloads.pods import PodMember
 
 Manifest = Mapping[str, Any]
 
@@ -18,121 +16,44 @@ KUBELET: Final = "kubelet"
 
 
 def captured_containers(pod: Manifest) -> Iterator[Manifest]:
-    """Those of its containers that are members."""
+    """Those of a pod's containers that are members."""
     captured = captured_before(pod) or ()
     return (each for each in pod["spec"]["containers"] if each["name"] in captured)
 
 
-def group_of_pod(pod: Manifest) -> str | None:
-    """The group that it is in; None: it is not captured."""
-    workload = workload_before(pod)
-    if workload is None:
-        return None
-    metadata = pod["metadata"]
-    return group_of(metadata["namespace"], workload or metadata["name"])
-
-
-def engines_of(pod: Manifest) -> set[str]:
-    """The engines of its members."""
-    return {value_of(each, "MMSNAP_ENGINE") or "" for each in captured_containers(pod)} - {""}
-
-
-def check_captured(pods: Sequence[Manifest]) -> list[Finding]:
-    """Every pod has to be captured: one that is not would go on beside a rolled back group."""
-    strangers = [_name(pod) for pod in pods if captured_before(pod) is None]
-    if not strangers:
-        return []
-    ((label, value),) = LABEL.items()
-    return [
-        Finding(
-            "NotCaptured",
-            f"mmsnap does not capture {_pods(strangers)}: set the annotation {ASKED}: "
-            f'"{YES}" in the pod template of the workload and the label {label}={value} on the '
-            "namespace, and let the pods be made anew",
-        )
-    ]
-
-
-def check_one_group(pods: Sequence[Manifest]) -> list[Finding]:
-    """A checkpoint is of one group, and so of one workload."""
-    groups: dict[str, str] = {}
-    for pod in pods:
-        group = group_of_pod(pod)
-        if group is not None:
-            groups.setdefault(group, _name(pod))
-    if len(groups) < 2:
-        return []
-    told = ", ".join(f"{group} ({pod}, …)" for group, pod in sorted(groups.items()))
-    return [
-        Finding(
-            "SeveralGroups",
-            f"the source selects pods of {len(groups)} groups: {told}. A checkpoint is of one "
-            "workload: name it, or narrow the selector",
-        )
-    ]
-
-
-def check_engine(pods: Sequence[Manifest], engine: str | None) -> list[Finding]:
+def check_engine(members: Sequence[PodMember], engine: str | None) -> list[Finding]:
     """None asks for nothing. Which engine a pod has was settled when it was made."""
     if engine is None or engine == KUBELET:
         return []
-    others = {_name(pod): engines_of(pod) - {engine} for pod in pods}
-    wrong = [name for name, found in others.items() if found]
-    if not wrong:
+    others = [member for member in members if member.engine != engine]
+    if not others:
         return []
-    found = " and ".join(sorted(set().union(*others.values())))
+    have = " and ".join(sorted({member.engine for member in others}))
     return [
         Finding(
             "EngineDiffers",
-            f"engine {engine} is asked for, and {_pods(wrong)} run with {found}: leave engine out, "
-            f"or set the annotation {ENGINE}: {engine} in the pod template",
+            f"engine {engine} is asked for, and {_named(others)} have {have}: leave engine out, or "
+            f"set the annotation {ENGINE}: {engine} in the pod template and let the pods be made "
+            "anew",
         )
     ]
 
 
-def check_profile(pods: Sequence[Manifest], profile: str | None) -> list[Finding]:
+def check_profile(members: Sequence[PodMember], profile: str | None) -> list[Finding]:
     """None asks for nothing. A profile runs beside the program, from when the pod was made."""
-    if not profile:
+    others = [member for member in members if profile and member.profile != profile]
+    if not others:
         return []
-    found: dict[str, list[str]] = {}
-    for pod in pods:
-        has = {value_of(each, "MMSNAP_PROFILE") or "" for each in captured_containers(pod)}
-        if has and profile not in has:
-            found.setdefault(" and ".join(sorted(has - {""})) or "none", []).append(_name(pod))
+    have = " and ".join(sorted({member.profile or "none" for member in others}))
     return [
         Finding(
             "ProfileDiffers",
-            f"profile {profile} is asked for, and {_pods(names)} run with {has}: leave profile "
-            f"out, or set the annotation {PROFILE}: {profile} in the pod template and let the "
-            "pods be made anew",
-        )
-        for has, names in found.items()
-    ]
-
-
-def check_running(pods: Sequence[Manifest]) -> list[Finding]:
-    """What does not run yet, or is going away, has no state that could be taken."""
-    idle = [_name(pod) for pod in pods if not _runs(pod)]
-    if not idle:
-        return []
-    return [
-        Finding(
-            "PodsNotRunning",
-            f"{_pods(idle)} do not run (kubectl get pods -n {pods[0]['metadata']['namespace']}): "
-            "wait until all pods of the workload do",
-            Weight.PASSING,
+            f"profile {profile} is asked for, and {_named(others)} have {have}: leave profile out, "
+            f"or set the annotation {PROFILE}: {profile} in the pod template and let the pods be "
+            "made anew",
         )
     ]
 
 
-def _runs(pod: Manifest) -> bool:
-    going = pod["metadata"].get("deletionTimestamp")
-    return not going and pod.get("status", {}).get("phase") == "Running"
-
-
-def _name(pod: Manifest) -> str:
-    return str(pod["metadata"]["name"])
-
-
-def _pods(names: Sequence[str]) -> str:
-    return f"pod{'s' if len(names) > 1 else ''} {named(names)}"
+def _named(members: Sequence[PodMember]) -> str:
+    return named(member.name for member in members)

@@ -14,7 +14,7 @@ from typing import Any, Final
 from mmsnap_operator.health.pods import is_ready
 from mmsnap_operator.workloads.finding import Finding, Weight, named
 from mmsnap_operator.workloads.probes import loses_readiness
-from mmsnap_operator.workloads.selection import selects
+from mmsnap_operator.workloads.selectors import matches
 
 Manifest = Mapping[str, Any]
 
@@ -78,7 +78,8 @@ def _pods(pods: Sequence[Manifest]) -> str:
 
 
 def _covers(budget: Manifest, pod: Manifest) -> bool:
-    return selects(budget["spec"].get("selector"), pod["metadata"].get("labels") or {})
+    selector = budget["spec"].get("selector")
+    return selector is not None and matches(selector, pod["metadata"].get("labels") or {})
 
 
 def _allowed(budget: Manifest) -> int:

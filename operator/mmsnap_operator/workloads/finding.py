@@ -1,7 +1,8 @@
 """What a check found wrong: a reason for machines, and words for whoever asked.
 
 The same checks run when a request is admitted, where they refuse it or warn, and again when it is
-carried out, where they fail it: between the two, anything may have changed.
+carried out, where they fail it: between the two, anything may have changed. A check tells all that
+it finds; `Refused` is for who can not go on at the first.
 """
 
 from __future__ import annotations
@@ -9,8 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
-_SHOWN_MAX = 3
+from mmsnap_operator.workloads.refusals import Refused
+
+_SHOWN_MAX: Final = 3
 
 
 class Weight(Enum):
@@ -34,10 +38,24 @@ class Finding:
     message: str
     weight: Weight = Weight.LASTING
 
+    @classmethod
+    def of(cls, refused: Refused) -> Finding:
+        """The same."""
+        weight = Weight.LASTING if refused.lasting else Weight.PASSING
+        return cls(refused.reason, refused.message, weight)
+
     @property
     def refuses(self) -> bool:
         """Whether it can not work as things are."""
         return self.weight is not Weight.WARNING
+
+
+def require_none(findings: Iterable[Finding]) -> None:
+    """Refused, for the first that refuses, if any does."""
+    for finding in findings:
+        if finding.refuses:
+            lasting = finding.weight is Weight.LASTING
+            raise Refused(finding.reason, finding.message, lasting=lasting)
 
 
 def named(names: Iterable[str]) -> str:

@@ -6,44 +6,44 @@ crashes, or worse. A program that attached its own regions may well be newer tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from mmsnap_operator.webhook.wishes import MEMORY
-from mmsnap_operator.workloads.capture import captured_containers, engines_of
 from mmsnap_operator.workloads.finding import Finding, Weight
+from mmsnap_operator.workloads.pods import PodMember
 
 Manifest = Mapping[str, Any]
 
 
-def check_running_images(pods: Sequence[Manifest], members: Sequence[Manifest]) -> list[Finding]:
-    """The images that pods run, by what their nodes told, against those of the checkpoint."""
-    recorded = {each["pod"]: each["imageID"] for each in members if each.get("imageID")}
+def check_running_images(
+    members: Sequence[PodMember], recorded: Sequence[Manifest]
+) -> list[Finding]:
+    """The images that members run, by what their nodes told, against those of the checkpoint.
+
+    Args:
+        recorded: as the status of the Checkpoint lists its members.
+    """
+    then = {_key(each): _digest(each["imageID"]) for each in recorded if each.get("imageID")}
     findings = []
-    for pod in pods:
-        name = pod["metadata"]["name"]
-        running = _image_ids(pod)
-        if name not in recorded or not running or _digest(recorded[name]) in running:
+    for member in members:
+        now, before = _digest(member.image_id), then.get((member.pod, member.container))
+        if not now or before in (now, None):
             continue
-        only_memory = engines_of(pod) == {MEMORY}
+        remedy, weight = _remedy(member.engine)
         findings.append(
             Finding(
                 "ImageChanged",
-                f"pod {name} runs the image {' and '.join(sorted(running))}, and the checkpoint is "
-                f"of {_digest(recorded[name])}: "
-                + (
-                    "its program has to understand what the older one left (schema, migrate)"
-                    if only_memory
-                    else "set the image of the workload back, or restore as a clone"
-                ),
-                Weight.WARNING if only_memory else Weight.LASTING,
+                f"container {member.container} of pod {member.pod} runs the image {now}, and the "
+                f"checkpoint is of {before}: {remedy}",
+                weight,
             )
         )
     return findings
 
 
 def check_template_images(
-    workload: Manifest, template: Manifest, containers: Sequence[str]
+    workload: Manifest, template: Manifest, containers: Collection[str]
 ) -> list[Finding]:
     """The images that new pods of a workload would have, against those that the old ones had.
 
@@ -67,14 +67,15 @@ def check_template_images(
     return findings
 
 
-def _image_ids(pod: Manifest) -> set[str]:
-    """Of its members; empty while nothing runs."""
-    members = {container["name"] for container in captured_containers(pod)}
-    return {
-        _digest(status["imageID"])
-        for status in pod.get("status", {}).get("containerStatuses") or ()
-        if status["name"] in members and status.get("imageID")
-    }
+def _key(recorded: Manifest) -> tuple[str, str]:
+    return recorded.get("pod", ""), recorded.get("container", "")
+
+
+def _remedy(engine: str) -> tuple[str, Weight]:
+    if engine == MEMORY:
+        words = "its program has to understand what the older one left (schema, migrate)"
+        return words, Weight.WARNING
+    return "set the image of the workload back, or restore as a clone", Weight.LASTING
 
 
 def _digest(image_id: str) -> str:
