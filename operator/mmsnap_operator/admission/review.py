@@ -43,10 +43,9 @@ class RequestReviews:
         if request.get("operation") != "CREATE" or request.get("subResource"):
             return {"allowed": True}
         kind, spec = _asked(request)
+        who = Requester.of(request.get("userInfo") or {})
         try:
-            findings = await self._findings(
-                kind, request.get("namespace") or "default", spec, request
-            )
+            findings = await self._findings(kind, request["namespace"], spec, who)
         except Refused as refused:
             findings = [Finding.of(refused)]
         except (ApiError, aiohttp.ClientError, TimeoutError) as error:
@@ -58,9 +57,8 @@ class RequestReviews:
         return _judged(findings)
 
     async def _findings(
-        self, kind: str, namespace: str, spec: Mapping[str, Any], request: Mapping[str, Any]
+        self, kind: str, namespace: str, spec: Mapping[str, Any], who: Requester
     ) -> Sequence[Finding]:
-        who = Requester.of(request.get("userInfo") or {})
         if kind == kinds.CHECKPOINT_REQUEST.name:
             return await self._checkpoint(namespace, spec)
         if kind == kinds.CHECKPOINT_SCHEDULE.name:

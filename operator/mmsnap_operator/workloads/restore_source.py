@@ -40,8 +40,8 @@ def require_shared(checkpoint: Manifest, namespace: str) -> None:
     if namespace != home and namespace not in (spec.get("allowedNamespaces") or ()):
         raise Refused(
             "NamespaceNotAllowed",
-            f"Checkpoint {metadata['name']} in namespace {home} may not be restored in {namespace}: "
-            f"whoever may change it can add {namespace} to its spec.allowedNamespaces",
+            f"Checkpoint {metadata['name']} of namespace {home} may not be restored in {namespace}:"
+            f" an administrator of {home} can add {namespace} to its spec.allowedNamespaces",
         )
 
 
