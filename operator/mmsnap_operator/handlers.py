@@ -73,15 +73,15 @@ class Handlers:
         settings.watching.server_timeout = 300
         settings.watching.client_timeout = 330
         self._api = Api.connect()
-        self._webhook = PodWebhook(self._api, self._surroundings.namespace)
-        await self._webhook.start()
         self._requests = Requests(self._api, self._surroundings.namespace)
+        self._webhook = PodWebhook(self._requests.site, self._surroundings.namespace)
+        await self._webhook.start()
         self._requests.start()
 
     async def stop(self, **_: Any) -> None:
         """After everything has ended."""
-        await self._requests.stop()
         await self._webhook.stop()
+        await self._requests.stop()
         await self._api.close()
 
     async def keep(

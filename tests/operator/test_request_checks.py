@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
+from mmsnap_operator.checkpoints import preflight
+from mmsnap_operator.restores.checks import require_images, require_same_images
+from mmsnap_operator.restores.origin import Origin
+from mmsnap_operator.restores.preflight import require_ready
 from mmsnap_operator.webhook.injection import inject
 from mmsnap_operator.webhook.settings import Settings
-from mmsnap_operator.workloads import checkpoint_preflight
 from mmsnap_operator.workloads.finding import Finding, Weight, named, require_none
-from mmsnap_operator.workloads.images import check_running_images, check_template_images
-from mmsnap_operator.workloads.ordering import check_ordering
 from mmsnap_operator.workloads.pods import Owner, members_of
 from mmsnap_operator.workloads.probes import borne_ms
 from mmsnap_operator.workloads.refusals import Refused
-from mmsnap_operator.workloads.restore_source import require_ready, require_shared
 from mmsnap_operator.workloads.source import Source
 
 Manifest = dict[str, Any]
@@ -86,7 +86,7 @@ def findings(
 ) -> list[Finding]:
     source = Source("demo", Owner("StatefulSet", "hz"), {"kind": "StatefulSet"}, given)
     there = [agent()] if agents is None else agents
-    return list(checkpoint_preflight.check(source, spec, there, budgets or []))
+    return list(preflight.check(source, {"consistency": "Crash", **spec}, there, budgets or []))
 
 
 def only(found: list[Finding], reason: str, weight: Weight = Weight.LASTING) -> str:
@@ -146,16 +146,12 @@ def test_a_claim_that_only_another_container_writes_is_let_be() -> None:
 
 
 def test_another_engine_or_profile_than_the_pods_have_is_refused() -> None:
-    message = only(findings(pods(), engine="memory"), "EngineDiffers")
-    assert "hz-0, hz-1, hz-2 have process" in message
-    message = only(findings(pods(), profile="hazelcast"), "ProfileDiffers")
-    assert "have none" in message
+    message = only(findings(pods(), engine="memory"), "EngineMismatch")
+    assert "of pod hz-0 runs the engine process, not memory" in message
+    message = only(findings(pods(), profile="hazelcast"), "ProfileMissing")
     assert "memory-machine.memverge.com/profile: hazelcast" in message
     profile = {"memory-machine.memverge.com/profile": "hazelcast"}
     assert findings(pods(annotations=profile), profile="hazelcast") == []
-    assert "have hazelcast" in only(
-        findings(pods(annotations=profile), profile="redis"), "ProfileDiffers"
-    )
 
 
 def test_no_agent_on_a_members_node_is_told_with_the_node() -> None:
@@ -205,11 +201,6 @@ def test_a_freeze_that_would_break_a_budget_is_refused_unless_the_request_says_o
     message = only([broken], "DisruptionBudget", Weight.PASSING)
     assert "so 3 pods would not be ready at once, and PodDisruptionBudget keep allows 1" in message
     assert "disruptionBudgets: Ignore" in message
-    only(
-        findings(given, budgets=[budget(1)], disruptionBudgets="Ignore"),
-        "ProbeShorterThanPause",
-        Weight.WARNING,
-    )
     assert findings(given, budgets=[budget(1)], maxPauseMilliseconds=900) == []
 
 
@@ -242,82 +233,47 @@ def test_pods_that_stay_ready_or_are_not_break_no_budget() -> None:
 # ---- restores ----------------------------------------------------------------------------------
 
 
-def recorded(image_id: str) -> list[Manifest]:
-    return [{"pod": "hz-0", "container": "app", "imageID": image_id}]
+def origin(image_id: str = IMAGE_ID, engine: str = "process", **status: Any) -> Origin:
+    row = {"member": "hz-0", "pod": "hz-0", "imageID": image_id, "engine": engine}
+    made = {"spec": {"template": stateful_set()}, "status": {"members": [row], **status}}
+    return Origin("demo", "hz-1", "demo--hz", 1, made)
+
+
+def stateful_set(image: str = "redis:7") -> Manifest:
+    container = {"name": "app", "image": image}
+    return {"kind": "StatefulSet", "spec": {"template": {"spec": {"containers": [container]}}}}
 
 
 def test_another_image_than_the_checkpoints_is_refused() -> None:
-    members = members_of(pod())
-    assert check_running_images(members, recorded(IMAGE_ID)) == []
-    assert check_running_images(members, recorded("sha256:1111")) == []
-    message = only(check_running_images(members, recorded("sha256:2222")), "ImageChanged")
-    assert "container app of pod hz-0 runs the image sha256:1111" in message
-    assert "is of sha256:2222" in message
+    require_images(origin(), members_of(pod()))
+    with pytest.raises(Refused, match=r"container app of pod hz-0 .*sha256:2222"):
+        require_images(origin("sha256:2222"), members_of(pod()))
+    require_same_images(origin(), stateful_set())
+    with pytest.raises(Refused, match=r"image redis:8 now and was checkpointed in redis:7"):
+        require_same_images(origin(), stateful_set("redis:8"))
 
 
 def test_a_program_that_attached_its_memory_may_be_newer_than_it() -> None:
-    members = members_of(pod(annotations={"memory-machine.memverge.com/engine": "memory"}))
-    only(check_running_images(members, recorded("sha256:2222")), "ImageChanged", Weight.WARNING)
+    require_images(origin("sha256:2222", "memory"), members_of(pod()))
+    require_same_images(origin(engine="memory"), stateful_set("redis:8"))
 
 
 def test_an_image_that_nobody_told_of_is_not_guessed_at() -> None:
-    assert check_running_images(members_of(pod(image_id="")), recorded("sha256:2")) == []
-    assert check_running_images(members_of(pod("hz-9")), recorded("sha256:2")) == []
+    require_images(origin("sha256:2222"), members_of(pod(image_id="")))
+    require_images(origin("sha256:2222"), members_of(pod("hz-9")))
 
 
-def stateful_set(image: str = "redis:7", **spec: Any) -> Manifest:
-    container = {"name": "app", "image": image, **spec.pop("container", {})}
-    return {
-        "kind": "StatefulSet",
-        "metadata": {"name": "hz"},
-        "spec": {"replicas": 3, "template": {"spec": {"containers": [container]}}, **spec},
-    }
+def test_only_a_checkpoint_that_is_ready_is_restored() -> None:
+    def told(status: str) -> Origin:
+        ready = {"type": "Ready", "status": status, "message": "bytes are gone"}
+        return origin(conditions=[ready])
 
-
-def test_new_pods_get_the_image_of_the_checkpoint_or_none() -> None:
-    assert check_template_images(stateful_set(), stateful_set(), ()) == []
-    found = check_template_images(stateful_set("redis:8"), stateful_set(), ())
-    message = only(found, "ImageChanged")
-    assert "has the image redis:8, and the checkpoint is of redis:7" in message
-    assert check_template_images(stateful_set("redis:8"), stateful_set(), ["side"]) == []
-
-
-def test_a_set_whose_pods_wait_for_each_other_is_not_made_anew() -> None:
-    waiting = {"container": {"readinessProbe": HASTY}}
-    message = only(check_ordering(stateful_set(**waiting)), "OrderedReady")
-    assert "podManagementPolicy: Parallel" in message
-    only(check_ordering(stateful_set(container={"startupProbe": HASTY})), "OrderedReady")
-    for harmless in (
-        stateful_set(**waiting, podManagementPolicy="Parallel"),
-        stateful_set(**waiting, replicas=1),
-        stateful_set(container={"livenessProbe": HASTY}),
-    ):
-        assert check_ordering(harmless) == []
-
-
-def checkpoint(*allowed: str, ready: str = "True", **metadata: Any) -> Manifest:
-    return {
-        "metadata": {"name": "hz-1", "namespace": "demo", **metadata},
-        "spec": {"group": "demo--hz", "epoch": 1, "allowedNamespaces": list(allowed)},
-        "status": {"conditions": [{"type": "Ready", "status": ready, "message": "bytes are gone"}]},
-    }
-
-
-def test_a_checkpoint_is_restored_where_its_owner_says() -> None:
-    require_shared(checkpoint(), "demo")
-    require_shared(checkpoint("staging"), "staging")
-    with pytest.raises(Refused, match=r"may not be restored in staging: .*allowedNamespaces"):
-        require_shared(checkpoint("other"), "staging")
-
-
-def test_only_a_checkpoint_that_is_ready_and_stays_is_restored() -> None:
-    require_ready(checkpoint())
+    require_ready(told("True"))
+    require_ready(Origin("demo", "20261126-1", "demo--hz", 1, {}))
     with pytest.raises(Refused, match="bytes are gone"):
-        require_ready(checkpoint(ready="False"))
+        require_ready(told("False"))
     with pytest.raises(Refused, match="nothing is told"):
-        require_ready({**checkpoint(), "status": {}})
-    with pytest.raises(Refused, match="being deleted"):
-        require_ready(checkpoint(deletionTimestamp="2026-11-26T07:00:00Z"))
+        require_ready(origin())
 
 
 # ---- words -------------------------------------------------------------------------------------

@@ -13,8 +13,9 @@ from typing import Any
 
 from mmsnap_operator.admission.requester import Requester
 from mmsnap_operator.cluster import Api, Kind, kinds
+from mmsnap_operator.restores.origin import Origin
+from mmsnap_operator.restores.preflight import IN_PLACE
 from mmsnap_operator.workloads.refusals import Refused
-from mmsnap_operator.workloads.restore_preflight import CLONE, RECREATE
 
 Manifest = Mapping[str, Any]
 
@@ -30,16 +31,15 @@ async def require_sight(api: Api, who: Requester, namespace: str, source: Manife
         await _require(api, who, "get", kinds.CHECKPOINT, home, source["checkpointName"])
 
 
-async def require_sight_of(api: Api, who: Requester, namespace: str, checkpoint: Manifest) -> None:
+async def require_sight_of(api: Api, who: Requester, namespace: str, origin: Origin) -> None:
     """Of the Checkpoint that it came to; Refused, ApiError."""
-    metadata = checkpoint["metadata"]
-    if metadata["namespace"] != namespace:
-        await _require(api, who, "get", kinds.CHECKPOINT, metadata["namespace"], metadata["name"])
+    if origin.namespace != namespace:
+        await _require(api, who, "get", kinds.CHECKPOINT, origin.namespace, origin.name)
 
 
 async def require_making(api: Api, who: Requester, namespace: str, strategy: str) -> None:
     """Of the StatefulSet that a restore makes, or makes anew; Refused, ApiError."""
-    if strategy in (CLONE, RECREATE):
+    if strategy != IN_PLACE:
         await _require(api, who, "create", kinds.STATEFUL_SET, namespace, "")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -10,15 +11,20 @@ import aiohttp
 
 from mmsnap_operator.admission import access
 from mmsnap_operator.admission.requester import Requester
-from mmsnap_operator.cluster import Api, ApiError, kinds
+from mmsnap_operator.checkpoints import preflight as checkpoint_preflight
+from mmsnap_operator.cluster import ApiError, kinds
+from mmsnap_operator.requests.failures import AGENT_ERRORS
+from mmsnap_operator.requests.site import Site
+from mmsnap_operator.restores import preflight as restore_preflight
+from mmsnap_operator.restores.origin import find_origin
 from mmsnap_operator.webhook.review import API_VERSION, MalformedReview, request_of
-from mmsnap_operator.workloads import checkpoint_preflight, restore_preflight
 from mmsnap_operator.workloads.finding import Finding, Weight
 from mmsnap_operator.workloads.refusals import Refused
-from mmsnap_operator.workloads.restore_source import find_checkpoint
 
 log = logging.getLogger(__name__)
 
+# The API server waits for ten.
+_PATIENCE_SECONDS: Final = 8.0
 _FORBIDDEN: Final = 403
 _UNAVAILABLE: Final = 503
 
@@ -28,9 +34,10 @@ Answer = dict[str, Any]
 class RequestReviews:
     """Of one operator."""
 
-    def __init__(self, api: Api, operator_namespace: str) -> None:
-        """`api` is asked with the operator's rights, also what the requester's are."""
-        self._api = api
+    def __init__(self, site: Site, operator_namespace: str) -> None:
+        """The API server is asked with the operator's rights, also what the requester's are."""
+        self._site = site
+        self._api = site.api
         self._operator_namespace = operator_namespace
 
     async def answer(self, review: object) -> Answer:
@@ -45,12 +52,13 @@ class RequestReviews:
         kind, spec = _asked(request)
         who = Requester.of(request.get("userInfo") or {})
         try:
-            findings = await self._findings(kind, request["namespace"], spec, who)
+            async with asyncio.timeout(_PATIENCE_SECONDS):
+                findings = await self._findings(kind, request["namespace"], spec, who)
         except Refused as refused:
             findings = [Finding.of(refused)]
-        except (ApiError, aiohttp.ClientError, TimeoutError) as error:
+        except (*AGENT_ERRORS, ApiError, aiohttp.ClientError) as error:
             log.warning("a %s could not be looked at: %s", kind, error)
-            return _refusal(_UNAVAILABLE, f"the API server did not answer ({error}): try again")
+            return _refusal(_UNAVAILABLE, f"it could not be looked at ({error}): try again")
         except Exception:
             log.exception("a %s could not be looked at", kind)
             return _refusal(_UNAVAILABLE, "mmsnap failed on it: see the log of its operator")
@@ -80,10 +88,11 @@ class RequestReviews:
         source = spec["source"]
         await access.require_sight(self._api, who, namespace, source)
         await access.require_making(self._api, who, namespace, spec["strategy"])
-        checkpoint = await find_checkpoint(self._api, namespace, source)
-        await access.require_sight_of(self._api, who, namespace, checkpoint)
+        asked = {"spec": spec, "metadata": {"namespace": namespace}}
+        origin = await find_origin(self._site, asked)
+        await access.require_sight_of(self._api, who, namespace, origin)
         return await restore_preflight.examine(
-            self._api, namespace, spec, checkpoint, self._operator_namespace
+            self._api, namespace, spec, origin, self._operator_namespace
         )
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from mmsnap.errors import AbortedError, NotFoundError, UnsupportedError
 from mmsnap_operator.checkpoints.naming import catalog_name
+from mmsnap_operator.checkpoints.preflight import require_harmless
 from mmsnap_operator.checkpoints.record import measured
 from mmsnap_operator.checkpoints.recording import record_checkpoint
 from mmsnap_operator.checkpoints.wishes import (
@@ -169,6 +170,7 @@ class CheckpointTaking:
             raise Refused("SourceChanged", f"the pods are of group {source.group} now")
         require_members(source)
         require_possible(self._spec, source.members)
+        await require_harmless(self._site.api, source, self._spec)
         try:
             known = await self._site.agents.ask(lambda client: client.members(group))
         except NotFoundError:

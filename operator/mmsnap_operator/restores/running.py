@@ -24,6 +24,7 @@ from mmsnap_operator.requests.site import Site
 from mmsnap_operator.restores.checks import require_same_place
 from mmsnap_operator.restores.moving import look
 from mmsnap_operator.restores.origin import Origin, find_origin
+from mmsnap_operator.restores.preflight import require_budgets
 from mmsnap_operator.restores.strategies import STRATEGIES
 from mmsnap_operator.restores.strategy import Plan, Strategy
 from mmsnap_operator.workloads.refusals import Refused
@@ -101,6 +102,7 @@ class RestoreRunning:
         if not self.has_begun:
             plan = await self._patiently(lambda: self._plan(origin, group))
             await self._patiently(lambda: strategy.check(self._site, plan), "Preflight")
+            await self._patiently(lambda: self._require_budgets(origin), "Preflight")
             passed = Condition("Preflight", True, "Passed", "nothing stands against it")
             if self._spec["preflightOnly"]:
                 await self._report.complete("PreflightPassed", "it could be restored", passed)
@@ -129,6 +131,9 @@ class RestoreRunning:
             group=group,
             before=self._before(taken, group, origin),
         )
+
+    async def _require_budgets(self, origin: Origin) -> None:
+        await require_budgets(self._site.api, self._namespace, self._spec, origin)
 
     def _before(self, taken: GroupCheckpoint, group: str, origin: Origin) -> int:
         """What moved the group's head before this request; a new group begins at nothing."""

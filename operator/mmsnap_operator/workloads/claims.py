@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mmsnap_operator.workloads.capture import captured_containers
 from mmsnap_operator.workloads.finding import Finding, named
+from mmsnap_operator.workloads.pods import captured_containers
 
 Manifest = Mapping[str, Any]
 

@@ -69,6 +69,12 @@ def is_present(pod: Manifest) -> bool:
     return not pod["metadata"].get("deletionTimestamp") and phase not in _ENDED
 
 
+def captured_containers(pod: Manifest) -> list[Manifest]:
+    """As its specification has them."""
+    captured = captured_before(pod) or ()
+    return [one for one in pod["spec"]["containers"] if one["name"] in captured]
+
+
 def members_of(pod: Manifest) -> tuple[PodMember, ...]:
     """Its members; none: mmsnap has nothing to do with it."""
     captured = captured_before(pod) or ()

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from mmsnap_operator.workloads.capture import captured_containers
 from mmsnap_operator.workloads.finding import Finding, Weight, named
+from mmsnap_operator.workloads.pods import captured_containers
 
 Manifest = Mapping[str, Any]
 

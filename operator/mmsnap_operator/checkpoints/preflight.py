@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from mmsnap_operator.checkpoints.wishes import require_possible
 from mmsnap_operator.cluster import Api, kinds
 from mmsnap_operator.deployment.agents import COMPONENT as AGENT_COMPONENT
 from mmsnap_operator.names import COMPONENT_LABEL
 from mmsnap_operator.workloads.agents import check_agents
-from mmsnap_operator.workloads.capture import check_engine, check_profile
 from mmsnap_operator.workloads.claims import check_claims
 from mmsnap_operator.workloads.disruption import IGNORE, check_disruption
-from mmsnap_operator.workloads.finding import Finding
+from mmsnap_operator.workloads.finding import Finding, require_none
 from mmsnap_operator.workloads.probes import check_probes, pause_of
 from mmsnap_operator.workloads.refusals import Refused
 from mmsnap_operator.workloads.source import Source, find_source, require_members
@@ -30,8 +30,19 @@ async def examine(
     except Refused as refused:
         return [Finding.of(refused)]
     agents = await agents_of(api, operator_namespace)
-    budgets = await api.list(kinds.DISRUPTION_BUDGET, namespace)
-    return check(source, spec, agents, budgets)
+    return check(source, spec, agents, await budgets_of(api, namespace, spec))
+
+
+async def require_harmless(api: Api, source: Source, spec: Manifest) -> None:
+    """The part of it that the agents do not look at; Refused, ApiError."""
+    require_none(_check_harm(source, spec, await budgets_of(api, source.namespace, spec)))
+
+
+async def budgets_of(api: Api, namespace: str, spec: Manifest) -> Sequence[Manifest]:
+    """The PodDisruptionBudgets that a request does not ignore; ApiError."""
+    if spec.get("disruptionBudgets") == IGNORE:
+        return ()
+    return await api.list(kinds.DISRUPTION_BUDGET, namespace)
 
 
 async def agents_of(api: Api, operator_namespace: str) -> Sequence[Manifest]:
@@ -43,15 +54,29 @@ def check(
     source: Source, spec: Manifest, agents: Sequence[Manifest], budgets: Sequence[Manifest]
 ) -> Sequence[Finding]:
     """The same of what was read, when the source has members."""
-    pods, members = source.pods, source.members
-    # 0 is no limit.
-    longest_ms = spec.get("maxPauseMilliseconds") or None
-    ignored = spec.get("disruptionBudgets") == IGNORE
     return [
-        *check_engine(members, spec.get("engine")),
-        *check_profile(members, spec.get("profile")),
-        *check_claims(pods, ignored=spec.get("volumes") == IGNORE),
-        *check_agents(pods, agents),
-        *([] if ignored else check_disruption(pods, budgets, pause_of(longest_ms))),
-        *check_probes(pods, longest_ms),
+        *_check_wishes(source, spec),
+        *check_agents(source.pods, agents),
+        *_check_harm(source, spec, budgets),
+        *check_probes(source.pods, _longest_ms(spec)),
     ]
+
+
+def _check_harm(source: Source, spec: Manifest, budgets: Sequence[Manifest]) -> list[Finding]:
+    return [
+        *check_claims(source.pods, ignored=spec.get("volumes") == IGNORE),
+        *check_disruption(source.pods, budgets, pause_of(_longest_ms(spec))),
+    ]
+
+
+def _longest_ms(spec: Manifest) -> int | None:
+    """The pause that is allowed; 0 is no limit."""
+    return spec.get("maxPauseMilliseconds") or None
+
+
+def _check_wishes(source: Source, spec: Manifest) -> list[Finding]:
+    try:
+        require_possible(spec, source.members)
+    except Refused as refused:
+        return [Finding.of(refused)]
+    return []
