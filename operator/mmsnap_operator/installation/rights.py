@@ -52,6 +52,7 @@ _IN_THE_CLUSTER: Final = (
     # What is made in the whole cluster: one driver, and two configurations of one webhook.
     _rule("storage.k8s.io", "csidrivers", "create"),
     _rule("storage.k8s.io", "csidrivers", "patch delete", CSI_DRIVER),
+    _rule("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "list"),
     _rule(
         "admissionregistration.k8s.io",
         "mutatingwebhookconfigurations validatingwebhookconfigurations",
