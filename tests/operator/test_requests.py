@@ -12,8 +12,8 @@ from mmsnap_operator.checkpoints.naming import catalog_name, object_name
 from mmsnap_operator.checkpoints.ownership import is_own
 from mmsnap_operator.checkpoints.record import checkpoint_object, conditions_of, size_text
 from mmsnap_operator.checkpoints.wishes import (
+    attached,
     replicas_of,
-    require_attached,
     require_possible,
     shortfall,
 )
@@ -81,10 +81,11 @@ def test_replicas_are_forgotten_where_only_the_durability_asks_for_one() -> None
 
 def test_member_that_its_agent_does_not_know_is_left_out() -> None:
     pods = members_of(captured_pod())
-    require_attached(pods, [member("hz-0"), member("other")])
+    (found,) = attached(pods, [member("hz-0"), member("other")])
+    assert found.engine == "memory"  # as the agents know it
     for known in ([], [member("hz-0", "lost")]):
         with pytest.raises(Refused) as refused:
-            require_attached(pods, known)
+            attached(pods, known)
         assert not refused.value.lasting
 
 

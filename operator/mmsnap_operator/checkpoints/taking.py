@@ -18,9 +18,9 @@ from mmsnap_operator.checkpoints.preflight import require_harmless
 from mmsnap_operator.checkpoints.record import measured
 from mmsnap_operator.checkpoints.recording import record_checkpoint
 from mmsnap_operator.checkpoints.wishes import (
+    attached,
     is_durable_enough,
     replicas_of,
-    require_attached,
     require_possible,
     shortfall,
 )
@@ -169,13 +169,12 @@ class CheckpointTaking:
         if source.group != group:
             raise Refused("SourceChanged", f"the pods are of group {source.group} now")
         require_members(source)
-        require_possible(self._spec, source.members)
         await require_harmless(self._site.api, source, self._spec)
         try:
             known = await self._site.agents.ask(lambda client: client.members(group))
         except NotFoundError:
             known = []
-        require_attached(source.members, known)
+        require_possible(self._spec, attached(source.members, known))
         self._source = source
 
     async def _take(self, group: str) -> GroupCheckpoint:

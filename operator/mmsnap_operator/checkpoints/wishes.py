@@ -6,6 +6,7 @@ What is asked for is a minimum. Nothing here makes it less.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from mmsnap_operator.workloads.pods import PodMember
@@ -51,16 +52,21 @@ def require_possible(spec: Mapping[str, Any], members: Sequence[PodMember]) -> N
             )
 
 
-def require_attached(members: Sequence[PodMember], known: Sequence[Member]) -> None:
-    """Refused for the time being, unless every member of the pods is one to the agents."""
-    attached = {one.member for one in known if one.state == "attached"}
-    missing = [one.name for one in members if one.name not in attached]
+def attached(members: Sequence[PodMember], known: Sequence[Member]) -> list[PodMember]:
+    """The members with the engine that they really have; Refused for the time being without all.
+
+    A program that attaches by itself is one of the engine memory, whatever its pod says.
+    """
+    engines = {one.member: one.engine for one in known if one.state == "attached"}
+    missing = [one.name for one in members if one.name not in engines]
     if missing:
         raise Refused(
             "MembersNotAttached",
             f"not attached to their agents: {', '.join(missing)}",
             lasting=False,
+            awaited=missing,
         )
+    return [replace(one, engine=engines[one.name]) for one in members]
 
 
 def shortfall(spec: Mapping[str, Any], taken: GroupCheckpoint) -> Refused | None:
