@@ -192,6 +192,9 @@ def test_newest_of_another_schedule_is_restored() -> None:
     found = newest([*mine, other], "demo.hourly")
     assert found is not None
     assert found.epoch == 7
+    found = newest(mine, "demo.hourly", {7})
+    assert found is not None
+    assert found.epoch == 5
     assert newest([other], "demo.hourly") is None
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
+from mmsnap.errors import NotFoundError
+from mmsnap.pods.naming import group_of
 from mmsnap_operator.checkpoints.ownership import is_own
 from mmsnap_operator.cluster import kinds
 from mmsnap_operator.names import SCHEDULE_LABEL
+from mmsnap_operator.requests.ending import condition
 from mmsnap_operator.requests.site import Site
 from mmsnap_operator.workloads.refusals import Refused
+from mmsnap_operator.workloads.source import find_source
 from mmsnap_sdk.service_records import GroupCheckpoint
 
 Manifest = Mapping[str, Any]
@@ -75,10 +79,16 @@ def require_allowed(origin: Origin, namespace: str) -> None:
         )
 
 
-def newest(checkpoints: Sequence[GroupCheckpoint], schedule: str) -> GroupCheckpoint | None:
-    """The last one that a schedule (NAMESPACE.NAME) took."""
-    taken = [one for one in checkpoints if one.labels.get(SCHEDULE_LABEL) == schedule]
-    return max(taken, key=lambda one: (one.created, one.epoch), default=None)
+def newest(
+    checkpoints: Sequence[GroupCheckpoint], schedule: str, damaged: Set[int] = frozenset()
+) -> GroupCheckpoint | None:
+    """The last one that a schedule (NAMESPACE.NAME) took, of one group, and that is not damaged."""
+    taken = [
+        one
+        for one in checkpoints
+        if one.labels.get(SCHEDULE_LABEL) == schedule and one.epoch not in damaged
+    ]
+    return max(taken, key=lambda one: one.epoch, default=None)
 
 
 async def _named(site: Site, namespace: str, name: str) -> Origin:
@@ -93,21 +103,48 @@ async def _named(site: Site, namespace: str, name: str) -> Origin:
 
 
 async def _newest(site: Site, namespace: str, schedule: str) -> Origin:
-    """Asks the catalog: checkpoints at intervals under a minute have no objects."""
-    everything = await site.agents.ask(lambda client: client.checkpoints())
-    found = newest(everything, f"{namespace}.{schedule}")
+    """Asks the catalog: checkpoints at intervals under a minute have no objects.
+
+    Only in the schedule's own group: any program may put any label on its checkpoints.
+    """
+    group = await _scheduled_group(site, namespace, schedule)
+    objects = await site.api.list(kinds.CHECKPOINT, namespace)
+    damaged = {
+        one["spec"]["epoch"]
+        for one in objects
+        if one["spec"]["group"] == group and condition(one, "Ready").get("status") == "False"
+    }
+    try:
+        taken = await site.agents.ask(lambda client: client.checkpoints(group))
+    except NotFoundError:
+        taken = []
+    found = newest(taken, f"{namespace}.{schedule}", damaged)
     if found is None:
         raise Refused(
             "NoReadyCheckpoint",
             f"there is no checkpoint of CheckpointSchedule {schedule} in {namespace}",
         )
-    made = await _object_of(site, namespace, found.group, found.epoch)
+    made = _matching(objects, found.group, found.epoch)
     name = made["metadata"]["name"] if made else found.name
     return Origin(namespace, name, found.group, found.epoch, made)
 
 
+async def _scheduled_group(site: Site, namespace: str, schedule: str) -> str:
+    found = await site.api.get(kinds.CHECKPOINT_SCHEDULE, schedule, namespace)
+    if found is None:
+        raise Refused("ScheduleNotFound", f"there is no CheckpointSchedule {schedule} here")
+    source = found["spec"]["template"]["spec"]["source"]
+    if "name" in source:
+        return group_of(namespace, source["name"])
+    return (await find_source(site.api, namespace, source)).group
+
+
 async def _object_of(site: Site, namespace: str, group: str, epoch: int) -> Manifest:
-    for one in await site.api.list(kinds.CHECKPOINT, namespace):
-        if (one["spec"]["group"], one["spec"]["epoch"]) == (group, epoch):
-            return one
-    return {}
+    return _matching(await site.api.list(kinds.CHECKPOINT, namespace), group, epoch)
+
+
+def _matching(objects: Sequence[Manifest], group: str, epoch: int) -> Manifest:
+    same = (
+        one for one in objects if (one["spec"]["group"], one["spec"]["epoch"]) == (group, epoch)
+    )
+    return next(same, {})
