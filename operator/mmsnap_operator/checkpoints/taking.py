@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from mmsnap.errors import AbortedError, NotFoundError, UnsupportedError
+from mmsnap.pods.naming import group_of
 from mmsnap_operator.checkpoints.naming import catalog_name
 from mmsnap_operator.checkpoints.preflight import require_harmless
 from mmsnap_operator.checkpoints.record import measured
@@ -85,7 +86,7 @@ class CheckpointTaking:
         known = self._report.status
         if known.get("group"):
             kind, _, name = known["workload"].partition("/")
-            return known["group"], Owner(kind, name)
+            return group_of(self._namespace, name), Owner(kind, name)
         source = await find_source(self._site.api, self._namespace, self._spec["source"])
         return source.group, source.owner
 
