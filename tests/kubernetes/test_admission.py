@@ -169,12 +169,9 @@ def test_a_source_without_members_of_one_workload_is_refused(
     assert not [word for word in words if word not in told], told
 
 
-def test_another_engine_or_profile_than_the_pods_have_is_refused(asking: Asking) -> None:
-    told = asking.refused("CheckpointRequest", asking.take(CHECKPOINTED, engine="memory"))
-    assert "parallel-0" in told
-    assert "memory-machine.memverge.com/engine" in told
-    told = asking.refused("CheckpointRequest", asking.take(CHECKPOINTED, profile="hazelcast"))
-    assert "memory-machine.memverge.com/profile: hazelcast" in told
+def test_an_engine_that_there_is_not_is_refused(asking: Asking) -> None:
+    told = asking.refused("CheckpointRequest", asking.take(CHECKPOINTED, engine="kubelet"))
+    assert "checkpoints by the kubelet's own API are not made" in told
 
 
 def test_a_writable_claim_is_refused_unless_it_is_to_be_ignored(asking: Asking) -> None:

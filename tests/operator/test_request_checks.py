@@ -146,12 +146,19 @@ def test_a_claim_that_only_another_container_writes_is_let_be() -> None:
 
 
 def test_another_engine_or_profile_than_the_pods_have_is_refused() -> None:
-    message = only(findings(pods(), engine="memory"), "EngineMismatch")
-    assert "of pod hz-0 runs the engine process, not memory" in message
-    message = only(findings(pods(), profile="hazelcast"), "ProfileMissing")
-    assert "memory-machine.memverge.com/profile: hazelcast" in message
-    profile = {"memory-machine.memverge.com/profile": "hazelcast"}
-    assert findings(pods(annotations=profile), profile="hazelcast") == []
+    memory = pods(annotations={"memory-machine.memverge.com/engine": "memory"})
+    message = only(findings(memory, engine="process"), "EngineMismatch")
+    assert "of pod hz-0 runs the engine memory, not process" in message
+    only(findings(pods(), engine="kubelet"), "EngineUnavailable")
+    profile = pods(annotations={"memory-machine.memverge.com/profile": "hazelcast"})
+    message = only(findings(profile, profile="redis"), "ProfileMissing")
+    assert "memory-machine.memverge.com/profile: redis" in message
+    assert findings(profile, profile="hazelcast") == []
+
+
+def test_program_that_may_attach_by_itself_is_refused_for_what_its_pod_says() -> None:
+    assert findings(pods(), engine="memory") == []
+    assert findings(pods(), consistency="Application") == []
 
 
 def test_no_agent_on_a_members_node_is_told_with_the_node() -> None:

@@ -75,8 +75,10 @@ def _longest_ms(spec: Manifest) -> int | None:
 
 
 def _check_wishes(source: Source, spec: Manifest) -> list[Finding]:
+    # A bare program may attach by itself, and is of another engine then: only its agent knows.
+    sure = [one for one in source.members if one.engine == "memory" or one.profile]
     try:
-        require_possible(spec, source.members)
+        require_possible(spec, sure)
     except Refused as refused:
         return [Finding.of(refused)]
     return []
