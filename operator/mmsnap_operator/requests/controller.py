@@ -60,7 +60,7 @@ class Requests:
         self._agents = Agents(api, namespace)
         self._site = Site(api, self._agents, Turns(api))
         self._keeping = Keeping(self._site, namespace)
-        self._tasks: dict[str, tuple[Running, asyncio.Task[None]]] = {}
+        self._tasks: dict[str, tuple[Running, asyncio.Task[bool]]] = {}
         self._wake = asyncio.Event()
 
     @property
@@ -115,7 +115,8 @@ class Requests:
             return
         self._tasks.pop(uid, None)
         fresh = _RUNNERS[kind](self._site, request)
-        if is_finished(request) or (deleting and not fresh.has_begun) or (deleting and task):
+        is_over = is_finished(request) or (deleting and not fresh.has_begun)
+        if is_over or (deleting and _came_to_an_end(task)):
             await release(self._api, kind, request, WORK_FINALIZER)
             if not deleting and is_expired(request, now()):
                 await self._api.delete(
@@ -130,13 +131,14 @@ class Requests:
 
     def _started(
         self, kind: Kind, request: Mapping[str, Any], running: Running
-    ) -> asyncio.Task[None]:
+    ) -> asyncio.Task[bool]:
         metadata = request["metadata"]
         name = f"{kind.name} {metadata['namespace']}/{metadata['name']}"
 
-        async def run() -> None:
+        async def run() -> bool:
             try:
                 await running.run()
+                return True
             except TROUBLE as error:
                 log.warning("%s: %s: again soon", name, error)
                 await asyncio.sleep(_AFTER_FAILURE_SECONDS)
@@ -145,5 +147,11 @@ class Requests:
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
             finally:
                 self._wake.set()
+            return False
 
         return asyncio.create_task(run(), name=name)
+
+
+def _came_to_an_end(task: asyncio.Task[bool] | None) -> bool:
+    """Whether there is nothing left to do, and not only trouble that passes."""
+    return task is not None and not task.cancelled() and task.result()

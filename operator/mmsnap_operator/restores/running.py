@@ -42,7 +42,8 @@ class RestoreRunning:
     """Of one request.
 
     Attributes:
-        deleted: set when the request is being deleted: what has begun is brought to its end.
+        deleted: set when the request is being deleted: nothing is waited for any more, and what
+            was taken away is given back.
     """
 
     def __init__(self, site: Site, request: Manifest) -> None:
@@ -56,7 +57,7 @@ class RestoreRunning:
 
     @property
     def has_begun(self) -> bool:
-        """From then on it is not broken off, but brought to an end."""
+        """From then on something may have been touched, and it is not simply broken off."""
         return bool(self._report.status.get("step"))
 
     async def run(self) -> None:
@@ -183,6 +184,8 @@ class RestoreRunning:
                 why = refused
                 if why.lasting:
                     raise await self._told(why) from refused
+            if self.deleted.is_set():
+                raise Refused("Deleted", f"the request was deleted meanwhile: {why.message}")
             if self._left_seconds() <= 0:
                 raise await self._told(Refused(why.reason, f"not in time: {why.message}"))
             await self._report.under_way(why.reason, why.message, awaited=list(why.awaited))
