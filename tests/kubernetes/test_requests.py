@@ -219,3 +219,64 @@ def test_checkpoint_goes_with_its_bytes_or_without(site: RequestsSite, aware: st
 
     before = requests()
     eventually(lambda: requests() <= before, "that the request with a time to live is gone", 40)
+
+
+def test_request_that_is_deleted_leaves_something_half(site: RequestsSite, unaware: str) -> None:
+    source = {"kind": "StatefulSet", "name": "plain"}
+    before = len(site.cluster.get("checkpoint", "-n", unaware)["items"])
+    made = site.request("CheckpointRequest", unaware, source=source)
+    words = ("delete", "checkpointrequest", made, "-n", unaware, "--timeout=60s")
+    site.cluster.kubectl(*words, seconds=70)
+    seen = site.last(unaware, "plain-0")
+    eventually(lambda: site.last(unaware, "plain-0") > seen, "that no pod stands still")
+    told = site.mmsnap("checkpoint", "list", f"{unaware}--plain", "-o", "json")
+    taken = told.count("mm.memverge.com/request")
+    assert len(site.cluster.get("checkpoint", "-n", unaware)["items"]) == taken
+    assert taken in (before, before + 1)
+    site.checkpoint(unaware, "plain")
+
+
+def test_pod_that_never_comes_holds_the_request_up_for_ever(
+    site: RequestsSite, unaware: str
+) -> None:
+    """It is named, the others wait, and when it comes at last all go on together."""
+    name = site.checkpoint(unaware, "plain")
+    node = site.cluster.node.name
+    site.cluster.kubectl("cordon", node)
+    try:
+        made = site.request(
+            "RestoreRequest",
+            unaware,
+            source={"checkpointName": name},
+            strategy="Recreate",
+            timeoutSeconds=20,
+        )
+        status = site.ends("restorerequest", unaware, made, 90)
+    finally:
+        site.cluster.kubectl("uncordon", node)
+    failed = next(one for one in status["conditions"] if one["type"] == "Failed")
+    assert (failed["status"], failed["reason"]) == ("True", "AwaitingMembers")
+    assert status["awaited"] == ["plain-0", "plain-1"]
+    site.await_members(unaware, "plain")
+    assert "began" not in site.cluster.logs("plain-0", "-c", "main", namespace=unaware)
+
+
+@pytest.mark.parametrize("part", ["agent", "apiserver", "etcd", "kubelet"])
+def test_request_hangs_when_something_dies(site: RequestsSite, unaware: str, part: str) -> None:
+    """It ends, no pod stands still, and a retry works."""
+    source = {"kind": "StatefulSet", "name": "plain"}
+    made = site.request("CheckpointRequest", unaware, source=source)
+    if part == "agent":
+        label = "app.kubernetes.io/component=agent"
+        words = ("delete", "pod", "-n", NAMESPACE, "-l", label, "--force", "--grace-period=0")
+        site.cluster.kubectl(*words)
+    else:
+        site.cluster.restart(part)
+    status = site.ends("checkpointrequest", unaware, made, 120)
+    complete = next(one for one in status["conditions"] if one["type"] == "Complete")
+    assert complete["status"] == "True" or complete["message"], complete
+    site.operator.await_agents()
+    for pod in ("plain-0", "plain-1"):
+        seen = site.last(unaware, pod)
+        eventually(lambda pod=pod, seen=seen: site.last(unaware, pod) > seen, f"{pod} to run on")  # type: ignore[misc]
+    eventually(lambda: bool(site.checkpoint(unaware, "plain")), "a retry", 60)
