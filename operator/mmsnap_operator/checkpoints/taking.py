@@ -109,13 +109,13 @@ class CheckpointTaking:
             return
         if self._source is None:
             self._source = await self._source_again()
-        taken = await self._recorded(taken, owner)
+        name = await self._record(taken, owner)
         trouble = None
         try:
-            taken = await self._durable(taken)
+            taken = await self._durable(taken, name)
         except UnsupportedError as error:
             trouble = refusal_of(error)
-        name = await self._record(taken, owner)
+        await self._record(taken, owner)
         fields = {"checkpointName": name, **measured(taken)}
         trouble = trouble or shortfall(self._spec, taken)
         if trouble is not None:
@@ -211,15 +211,11 @@ class CheckpointTaking:
             log.warning("%s: without a template: %s", self._name, refused.message)
             return None
 
-    async def _recorded(self, taken: GroupCheckpoint, owner: Owner) -> GroupCheckpoint:
-        name = await self._record(taken, owner)
-        if not is_durable_enough(self._spec, taken) and not self.deleted.is_set():
+    async def _durable(self, taken: GroupCheckpoint, name: str) -> GroupCheckpoint:
+        """As durable as was asked for, or as it is when the time is over."""
+        if not is_durable_enough(self._spec, taken):
             words = f"Checkpoint {name} is {taken.durability.capitalize()}"
             await self._report.under_way("Replicating", words, checkpointName=name)
-        return taken
-
-    async def _durable(self, taken: GroupCheckpoint) -> GroupCheckpoint:
-        """As durable as was asked for, or as it is when the time is over."""
         wanted = self._spec["durability"].lower()
         while (
             not is_durable_enough(self._spec, taken)
