@@ -223,7 +223,11 @@ def test_a_checkpoint_that_is_not_there_or_not_ready_is_refused(asking: Asking) 
             "apiVersion": "mm.memverge.com/v1alpha1",
             "kind": "Checkpoint",
             "metadata": {"name": "unready", "namespace": HERE},
-            "spec": {"group": f"{HERE}--{CHECKPOINTED}", "epoch": 12345},
+            "spec": {
+                "group": f"{HERE}--{CHECKPOINTED}",
+                "epoch": 12345,
+                "template": {"kind": "StatefulSet", "name": CHECKPOINTED},
+            },
         }
     )
     try:
