@@ -55,14 +55,18 @@ class OperatorSite:
     def install(self) -> None:
         """As the documentation says: one file."""
         self.cluster.load_image(_archive())
-        text = _INSTALL.read_text().replace("ghcr.io/memverge/mmsnap:latest", IMAGE)
-        self.cluster.kubectl("apply", "--server-side", "-f", "-", stdin=text)
+        self.apply_manifest(IMAGE)
         self.cluster.wait_for(
             "deployment/memory-machine-operator",
             "condition=Available",
             namespace=NAMESPACE,
             seconds=120,
         )
+
+    def apply_manifest(self, image: str) -> None:
+        """The operator of this image, in place of whatever there is."""
+        text = _INSTALL.read_text().replace("ghcr.io/memverge/mmsnap:latest", image)
+        self.cluster.kubectl("apply", "--server-side", "-f", "-", stdin=text)
 
     def uninstall(self) -> None:
         self.cluster.kubectl("delete", "--ignore-not-found", "-f", str(_INSTALL), seconds=180)

@@ -43,6 +43,7 @@ def workload(
 ) -> Manifest:
     """Two pods that do nothing; captured, unless `captured` says otherwise."""
     captured = more.pop("captured", True)
+    notes = {**ASKED, **more.pop("notes", {})}
     pod = more.pop("pod", {})
     app = {
         "name": "app",
@@ -52,7 +53,7 @@ def workload(
         **(container or {}),
     }
     template = {
-        "metadata": {"labels": {"app": name}, "annotations": ASKED if captured else {}},
+        "metadata": {"labels": {"app": name}, "annotations": notes if captured else {}},
         "spec": {"containers": [app], "terminationGracePeriodSeconds": 1, **pod},
     }
     parallel = {"podManagementPolicy": "Parallel"} if kind == "StatefulSet" else {}
@@ -71,7 +72,9 @@ WORKLOADS = (
     workload("stranger", captured=False),
     workload("web", kind="Deployment"),
     workload(
-        "hasty", container={"readinessProbe": HASTY, "livenessProbe": {**HASTY, "periodSeconds": 9}}
+        "hasty",
+        container={"readinessProbe": HASTY, "livenessProbe": {**HASTY, "periodSeconds": 9}},
+        notes={"memory-machine.memverge.com/profile": "redis"},
     ),
     workload(
         "written",
@@ -169,9 +172,17 @@ def test_a_source_without_members_of_one_workload_is_refused(
     assert not [word for word in words if word not in told], told
 
 
-def test_an_engine_that_there_is_not_is_refused(asking: Asking) -> None:
+def test_an_engine_that_there_is_not_and_a_profile_that_pods_have_not_are_refused(
+    asking: Asking,
+) -> None:
     told = asking.refused("CheckpointRequest", asking.take(CHECKPOINTED, engine="kubelet"))
     assert "checkpoints by the kubelet's own API are not made" in told
+    told = asking.refused("CheckpointRequest", asking.take("hasty", profile="hazelcast"))
+    assert "runs the profile redis, and not hazelcast" in told
+    assert "memory-machine.memverge.com/profile: hazelcast" in told
+    told = asking.ask("CheckpointRequest", asking.take(CHECKPOINTED, profile="hazelcast"))
+    assert "Warning: mmsnap: container app of pod parallel-0 runs no profile" in told
+    assert "unless the program attaches by itself" in told
 
 
 def test_a_writable_claim_is_refused_unless_it_is_to_be_ignored(asking: Asking) -> None:

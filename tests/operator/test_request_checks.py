@@ -156,8 +156,9 @@ def test_another_engine_or_profile_than_the_pods_have_is_refused() -> None:
     assert findings(profile, profile="hazelcast") == []
 
 
-def test_program_that_may_attach_by_itself_is_refused_for_what_its_pod_says() -> None:
-    assert findings(pods(), engine="memory") == []
+def test_program_that_may_attach_by_itself_is_warned_of() -> None:
+    message = only(findings(pods(), engine="memory"), "EngineMismatch", Weight.WARNING)
+    assert "unless the program attaches by itself" in message
     assert findings(pods(), consistency="Application") == []
 
 

@@ -12,7 +12,7 @@ from mmsnap_operator.names import COMPONENT_LABEL
 from mmsnap_operator.workloads.agents import check_agents
 from mmsnap_operator.workloads.claims import check_claims
 from mmsnap_operator.workloads.disruption import IGNORE, check_disruption
-from mmsnap_operator.workloads.finding import Finding, require_none
+from mmsnap_operator.workloads.finding import Finding, Weight, require_none
 from mmsnap_operator.workloads.probes import check_probes, pause_of
 from mmsnap_operator.workloads.refusals import Refused
 from mmsnap_operator.workloads.source import Source, find_source, require_members
@@ -75,10 +75,15 @@ def _longest_ms(spec: Manifest) -> int | None:
 
 
 def _check_wishes(source: Source, spec: Manifest) -> list[Finding]:
-    # A bare program may attach by itself, and is of another engine then: only its agent knows.
+    """A bare program may attach by itself, and is of another engine then: only its agent knows."""
     sure = [one for one in source.members if one.engine == "memory" or one.profile]
     try:
         require_possible(spec, sure)
     except Refused as refused:
         return [Finding.of(refused)]
+    try:
+        require_possible({**spec, "consistency": "Crash"}, source.members)
+    except Refused as refused:
+        message = f"{refused.message}. It fails, unless the program attaches by itself"
+        return [Finding(refused.reason, message, Weight.WARNING)]
     return []
