@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.waiting import eventually
+from tests.kubernetes.rights import asked
 
 NAMESPACE: Final = "memverge"
 MACHINE: Final = "memorymachine"
@@ -69,7 +70,10 @@ class OperatorSite:
         self.cluster.kubectl("apply", "--server-side", "-f", "-", stdin=text)
 
     def uninstall(self) -> None:
+        """The operator has to have had the rights to all that it did."""
+        refused = asked(self.cluster, "forbid")
         self.cluster.kubectl("delete", "--ignore-not-found", "-f", str(_INSTALL), seconds=180)
+        assert not refused
 
     def prepare(self, *options: str) -> None:
         """The node, as its administrator does it."""
