@@ -58,7 +58,8 @@ class RequestReviews:
             findings = [Finding.of(refused)]
         except (*AGENT_ERRORS, ApiError, aiohttp.ClientError) as error:
             log.warning("a %s could not be looked at: %s", kind, error)
-            return _refusal(_UNAVAILABLE, f"it could not be looked at ({error}): try again")
+            words = str(error) or "no answer in time"
+            return _refusal(_UNAVAILABLE, f"it could not be looked at ({words}): try again")
         except Exception:
             log.exception("a %s could not be looked at", kind)
             return _refusal(_UNAVAILABLE, "mmsnap failed on it: see the log of its operator")
