@@ -228,7 +228,7 @@ def test_a_checkpoint_that_is_not_there_or_not_ready_is_refused(asking: Asking) 
     told = asking.refused(
         "RestoreRequest", asking.restore("InPlace", source={"scheduleName": "gone"})
     )
-    assert "there is no checkpoint of CheckpointSchedule gone" in told
+    assert "there is no CheckpointSchedule gone" in told
     asking.cluster.apply(
         {
             "apiVersion": "mm.memverge.com/v1alpha1",
