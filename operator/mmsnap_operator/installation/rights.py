@@ -1,8 +1,8 @@
 """What the operator may do: in the whole cluster, and in its own namespace.
 
-Each rule says what it is for. There is no wildcard, and no Secret outside of the operator's
-namespace. It can make StatefulSets, and so pods, wherever it is asked to: admission lets only those
-ask who could make one themselves.
+There is no wildcard, and no Secret outside of the operator's namespace. What is applied on the
+server's side needs `patch`, and `create` where there is none yet. StatefulSets, and so pods, it can
+make wherever it is asked to: admission lets only those ask who could make one themselves.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from mmsnap_operator.names import CSI_DRIVER, GROUP, OPERATOR, PLURAL, WEBHOOK
 
 Manifest = dict[str, Any]
 
-_REQUESTS: Final = ("checkpointrequests", "checkpoints", "restorerequests", "checkpointschedules")
+_REQUESTS: Final = ("checkpoints", "checkpointrequests", "restorerequests", "checkpointschedules")
 _RBAC: Final = "rbac.authorization.k8s.io"
 
 
@@ -31,7 +31,10 @@ _IN_THE_CLUSTER: Final = (
     # MemoryMachines are kept; requests are carried out.
     _rule(GROUP, PLURAL, "get list watch patch"),
     _rule(GROUP, f"{PLURAL}/status", "patch"),
-    _rule(GROUP, " ".join(_REQUESTS), "get list watch create patch delete"),
+    _rule(GROUP, "checkpoints", "get list watch create patch delete"),
+    _rule(GROUP, "checkpointrequests", "list watch create patch delete"),
+    _rule(GROUP, "restorerequests", "list watch patch delete"),
+    _rule(GROUP, "checkpointschedules", "get list watch patch"),
     _rule(GROUP, " ".join(f"{plural}/status" for plural in _REQUESTS), "patch"),
     # kopf waits for definitions that are not there yet.
     _rule("apiextensions.k8s.io", "customresourcedefinitions", "list watch"),
