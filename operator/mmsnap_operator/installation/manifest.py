@@ -14,7 +14,7 @@ from mmsnap_operator.installation.settings import Installation
 _WRITTEN_BY: Final = "# Written by: python -m mmsnap_operator install\n"
 _INSTALL: Final = (
     "# The operator of mmsnap, and all that it needs: kubectl apply --server-side -f install.yaml\n"
-    "# Then a MemoryMachine in its namespace, like memorymachine.yaml. Delete it first, if ever: with\n"
+    "# Then a MemoryMachine there, like memorymachine.yaml. Delete that first, if ever: with\n"
     "# what is in here, every Checkpoint is deleted, and with the namespace the catalog.\n"
 )
 _OPENSHIFT: Final = "# On OpenShift, before a MemoryMachine: oc apply -f openshift.yaml\n"
