@@ -93,8 +93,8 @@ def test_programs_go_back_in_place_and_into_new_pods_without_their_set(
     assert after.keys() == before.keys()
     assert set(after.values()).isdisjoint(before.values())
     for pod in after:
+        eventually(lambda pod=pod: site.last(unaware, pod) >= seen - 10, f"{pod} to go on")  # type: ignore[misc]
         assert "began" not in site.cluster.logs(pod, "-c", "main", namespace=unaware)
-        assert site.last(unaware, pod) >= seen - 10
 
 
 def test_members_are_recreated_from_a_set_that_is_still_there(
