@@ -7,7 +7,7 @@ copying may take its time afterwards, whatever happens to the checkpoint meanwhi
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,14 @@ class Contents:
         """What is copied, about."""
         parts = sum(part.size_bytes() for part in self.parts.values())
         return parts + sum(region.extent_bytes for region in self.header.regions.values())
+
+    def renamed(self, members: Mapping[str, str]) -> Contents:
+        """The same with other names for these members; NotFoundError, ValueError."""
+        return Contents(
+            self.header.renamed(members),
+            {members.get(member, member): part for member, part in self.parts.items()},
+            {members.get(member, member): region for member, region in self.regions.items()},
+        )
 
 
 @contextmanager

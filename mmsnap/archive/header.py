@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final
 
 from mmsnap.catalog import EngineKind, GroupCheckpoint, MemberFigures
-from mmsnap.errors import CorruptionError, FormatVersionError
+from mmsnap.errors import CorruptionError, FormatVersionError, NotFoundError
 
 VERSION: Final = 1
 HEADER: Final = "checkpoint.json"
@@ -88,6 +88,32 @@ class Header:
             if not _LABEL.fullmatch(name):
                 raise CorruptionError(f"the archive names {name[:80]!r}, which is no name")
         return header
+
+    def renamed(self, members: Mapping[str, str]) -> Header:
+        """The same with other names for these members.
+
+        Raises NotFoundError when there is no member of that name, ValueError when two would have
+        one name.
+        """
+        there = [figures.member for figures in self.checkpoint.members]
+        for unknown in sorted(members.keys() - set(there)):
+            raise NotFoundError(
+                f"checkpoint {self.checkpoint.name} has no member {unknown}",
+                subject=unknown,
+                hint=f"it has {', '.join(there)}",
+            )
+        names = [members.get(member, member) for member in there]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two members would be called {name}")
+        figures = tuple(
+            replace(figures, member=name)
+            for figures, name in zip(self.checkpoint.members, names, strict=True)
+        )
+        return Header(
+            replace(self.checkpoint, members=figures),
+            {members.get(member, member): region for member, region in self.regions.items()},
+        )
 
     def adopted(self, group: str) -> GroupCheckpoint:
         """The checkpoint as the first and only one of a new group."""

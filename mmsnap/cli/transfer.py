@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +27,12 @@ def clone(
     group: Group,
     checkpoint: Name,
     new: Annotated[str, typer.Argument(metavar="NEW", help="The new group.", show_default=False)],
+    member: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="OLD=NEW", help="What a member is called in the new group; repeatable."
+        ),
+    ] = None,
     address: Address = None,
 ) -> None:
     """Make a new group that begins as a checkpoint was.
@@ -37,13 +43,15 @@ def clone(
     connections to each other live on under the new addresses.
 
     \b
-    Example:
+    Examples:
         mmsnap clone shop before-upgrade rehearsal
+        mmsnap clone shop before-upgrade rehearsal --member shop-0=rehearsal-0
     """
     from mmsnap.cli.service import connected
 
+    members = _renaming(member or ())
     with connected(address) as client, working(f"cloning {group}"):
-        made = client.clone(group, checkpoint, new)
+        made = client.clone(group, checkpoint, new, members)
     typer.echo(f"{new} is at {made.name} @{made.epoch}")
     _tell_programs(made)
 
@@ -117,6 +125,18 @@ def import_(
     ):
         made = client.import_(pieces, new)
     typer.echo(f"{made.group} is at {made.name} @{made.epoch}")
+
+
+def _renaming(words: Iterable[str]) -> dict[str, str]:
+    members: dict[str, str] = {}
+    for word in words:
+        old, separator, new = word.partition("=")
+        if not (old and separator and new):
+            raise typer.BadParameter(f"{word!r} is not OLD=NEW", param_hint="--member")
+        if old in members:
+            raise typer.BadParameter(f"{old} has two new names", param_hint="--member")
+        members[old] = new
+    return members
 
 
 def _data(pieces: Iterator[ArchivePiece], what: str, told: Told) -> Iterator[bytes]:

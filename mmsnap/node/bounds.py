@@ -42,6 +42,13 @@ def check_node(name: str) -> str:
     return name
 
 
+def check_renaming(members: Mapping[str, str]) -> dict[str, str]:
+    """Members by the names they are to have instead."""
+    for name in (*members, *members.values()):
+        check_label("member", name)
+    return dict(members)
+
+
 def check_durability(name: str) -> str:
     """What a checkpoint is to have reached; empty: nothing more than the commit."""
     if name not in ("", "captured", "durable", "replicated"):

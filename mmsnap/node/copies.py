@@ -10,7 +10,7 @@ import asyncio
 import queue
 import shutil
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -34,12 +34,18 @@ _STAGING: Final = "exports"
 _QUEUE_CHUNKS: Final = 8
 
 
-async def clone(group: LiveGroup, name: str, new: str) -> GroupCheckpoint:
-    """A new group that begins as the checkpoint was; its programs are restored when started."""
+async def clone(
+    group: LiveGroup, name: str, new: str, members: Mapping[str, str]
+) -> GroupCheckpoint:
+    """A new group that begins as the checkpoint was; its programs are restored when started.
+
+    Args:
+        members: what some are called in the new group.
+    """
     desk = group.desk
     await _require_unknown(desk, new)
     with ExitStack() as opened:
-        contents = await _open(group, name, opened)
+        contents = (await _open(group, name, opened)).renamed(members)
         await asyncio.to_thread(clone_members, contents, desk.pool, new)
         return await _adopt(desk, contents.header.adopted(new), pending=True)
 

@@ -9,6 +9,7 @@ from mmsnap.catalog import (
     Copies,
     EngineKind,
     GroupCheckpoint,
+    GroupRecord,
     MemberRecord,
     MemberState,
     NodeRecord,
@@ -59,8 +60,12 @@ def checkpoint_reply(
     head_epoch: int | None,
     copies: Copies | None = None,
     nodes: Mapping[str, NodeRecord] | None = None,
+    group: GroupRecord | None = None,
 ) -> pb.Checkpoint:
-    """A checkpoint with its members' figures; `copies` where there are several nodes."""
+    """A checkpoint with its members' figures; `copies` where there are several nodes.
+
+    `group`: tells too what is being restored there.
+    """
     holders = copies.nodes if copies is not None else {}
     return pb.Checkpoint(
         group=checkpoint.group,
@@ -79,6 +84,8 @@ def checkpoint_reply(
         head=checkpoint.epoch == head_epoch,
         labels=checkpoint.labels,
         replicas=checkpoint.replicas,
+        pending=group is not None and group.pending_epoch == checkpoint.epoch,
+        restore_epoch=group.restore_epoch if group is not None else 0,
         members=[
             pb.MemberCheckpoint(
                 member=part.member,

@@ -191,7 +191,7 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
             if known is None:
                 raise
             found = known.find(bounds.check_reference(request.checkpoint))
-            shown = checkpoint_reply(found, known.record.head_epoch)
+            shown = checkpoint_reply(found, known.record.head_epoch, group=known.record)
             return pb.ShowCheckpointResponse(checkpoint=shown)
 
     @unary
@@ -248,7 +248,9 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
         group = self._groups.group(await self._known(request.group))
         name = bounds.check_reference(request.checkpoint)
         new = bounds.check_label("group", request.new_group)
-        made = await asyncio.shield(self._groups.run(copies.clone(group, name, new)))
+        members = bounds.check_renaming(request.members)
+        cloning = copies.clone(group, name, new, members)
+        made = await asyncio.shield(self._groups.run(cloning))
         return pb.CloneResponse(checkpoint=checkpoint_reply(made, made.epoch))
 
     @streaming
@@ -347,10 +349,10 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
 
     async def _shown(self, checkpoint: GroupCheckpoint) -> pb.Checkpoint:
         catalog = self._ledger.catalog
-        head_epoch = (await self._ledger.ask(catalog.group, checkpoint.group)).head_epoch
+        group = await self._ledger.ask(catalog.group, checkpoint.group)
         copies = await self._ledger.ask(catalog.copies_of, checkpoint.group, checkpoint.epoch)
         nodes = await self._ledger.ask(catalog.nodes)
-        return checkpoint_reply(checkpoint, head_epoch, copies, nodes)
+        return checkpoint_reply(checkpoint, group.head_epoch, copies, nodes, group)
 
     async def _known(self, name: str) -> str:
         """A group that the catalog knows; NotFoundError."""

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class LogLevel(StrEnum):
+    """How much the operator tells."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
 
 application = typer.Typer(no_args_is_help=True, help="The operator of mmsnap on Kubernetes.")
 
@@ -17,7 +28,7 @@ def crds(
     ),
 ) -> None:
     """Write the custom resource definitions, one file each."""
-    from mmsnap_operator.crds import write
+    from mmsnap_operator.definitions import write
 
     for path in write(folder):
         typer.echo(path)
@@ -37,6 +48,32 @@ def fields(
 
 
 @application.command()
+def install(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write them.")] = Path(
+        "operator/manifests"
+    ),
+) -> None:
+    """Write install.yaml, and what OpenShift needs besides."""
+    from mmsnap_operator.installation.manifest import write
+
+    for path in write(folder):
+        typer.echo(path)
+
+
+@application.command()
+def chart(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write it.")] = Path(
+        "operator/chart"
+    ),
+) -> None:
+    """Write the Helm chart."""
+    from mmsnap_operator.installation.chart import write
+
+    for path in write(folder):
+        typer.echo(path)
+
+
+@application.command()
 def run(
     health: Annotated[
         str, typer.Option(metavar="URL", help="Where to say that it lives.")
@@ -53,12 +90,15 @@ def run(
     nri_folder: Annotated[
         str, typer.Option(metavar="DIR", help="Where containerd has its socket for plugins.")
     ] = "/var/run/nri",
+    log_level: Annotated[
+        LogLevel, typer.Option(metavar="LEVEL", help="debug, info, warning or error.")
+    ] = LogLevel.INFO,
 ) -> None:
     """Keep the cluster as its MemoryMachines say, until SIGTERM."""
     from mmsnap_operator.running import run as run_operator
     from mmsnap_operator.surroundings import Surroundings
 
-    run_operator(health, Surroundings(namespace, kubelet_folder, nri_folder))
+    run_operator(health, Surroundings(namespace, kubelet_folder, nri_folder), log_level.upper())
 
 
 if __name__ == "__main__":

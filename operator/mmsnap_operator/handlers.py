@@ -1,7 +1,8 @@
 """What kopf calls: when a MemoryMachine comes, changes or goes, and when what it made changes.
 
 For each MemoryMachine one loop reconciles it, again and again, and at once when it is woken. That
-is all the logic there is here; the rest is in `reconciliation` and `removal`.
+is all the logic there is here; the rest is in `reconciliation` and `removal`. Requests have a loop
+of their own (`requests.controller`), which is only woken here: it keeps its own finalizers.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from mmsnap_operator.names import (
 from mmsnap_operator.pod_webhook import PodWebhook
 from mmsnap_operator.reconciliation import reconcile
 from mmsnap_operator.removal import remove
+from mmsnap_operator.requests.controller import Requests
 from mmsnap_operator.surroundings import Surroundings
 
 log = logging.getLogger(__name__)
@@ -58,6 +60,8 @@ class Handlers:
             kopf.on.event(
                 "apps", "v1", plural, registry=registry, labels={MANAGED_BY_LABEL: OPERATOR}
             )(self.wake_all)
+        for kind in (kinds.CHECKPOINT_REQUEST, kinds.RESTORE_REQUEST, kinds.CHECKPOINT):
+            kopf.on.event(GROUP, VERSION, kind.plural, registry=registry)(self.wake_requests)
 
     async def start(self, settings: kopf.OperatorSettings, **_: Any) -> None:
         """Before anything is watched."""
@@ -69,12 +73,15 @@ class Handlers:
         settings.watching.server_timeout = 300
         settings.watching.client_timeout = 330
         self._api = Api.connect()
-        self._webhook = PodWebhook(self._api, self._surroundings.namespace)
+        self._requests = Requests(self._api, self._surroundings.namespace)
+        self._webhook = PodWebhook(self._requests.site, self._surroundings.namespace)
         await self._webhook.start()
+        self._requests.start()
 
     async def stop(self, **_: Any) -> None:
         """After everything has ended."""
         await self._webhook.stop()
+        await self._requests.stop()
         await self._api.close()
 
     async def keep(
@@ -102,6 +109,10 @@ class Handlers:
         """Something changed; there is one MemoryMachine, or a few at odds."""
         for wake in self._wakes.values():
             wake.set()
+
+    async def wake_requests(self, **_: Any) -> None:
+        """A request or a Checkpoint came, changed or went."""
+        self._requests.wake()
 
     async def delete(self, *, uid: str, name: str, namespace: str | None, **_: Any) -> None:
         """Remove what a MemoryMachine made; kopf holds it by a finalizer until this returns."""

@@ -18,6 +18,7 @@ AUTHORITY_SECRET: Final = "memory-machine-ca"
 NODES_SECRET: Final = "memory-machine-node-tls"
 ETCD_SECRET: Final = "memory-machine-etcd-tls"
 CLIENT_SECRET: Final = "memory-machine-operator-tls"
+OWED_DELETIONS: Final = "memory-machine-owed-deletions"
 CLEARING: Final = "memory-machine-clear"
 CSI_DRIVER: Final = "mmsnap.memverge.com"
 OPERATOR: Final = "memory-machine-operator"
@@ -25,6 +26,14 @@ WEBHOOK: Final = "memory-machine-webhook"
 
 NODE_LABEL: Final = {"storage": "pmem"}
 IMAGE: Final = "mmsnap"
+
+# Labels of a checkpoint in the catalog, and of its Checkpoint object: who asked for it.
+REQUEST_LABEL: Final = f"{GROUP}/request"  # the UID of a CheckpointRequest
+SCHEDULE_LABEL: Final = f"{GROUP}/schedule"  # NAMESPACE.NAME of a CheckpointSchedule
+GROUP_LABEL: Final = f"{GROUP}/group"  # of a Checkpoint object, for selecting
+CLONE_LABEL: Final = "memory-machine.memverge.com/clone"  # tells two sets' pods apart
+WORK_FINALIZER: Final = f"{GROUP}/work"  # of requests, until nothing is under way any more
+BYTES_FINALIZER: Final = f"{GROUP}/bytes"  # of Checkpoints, until their bytes are dealt with
 
 FIELD_MANAGER: Final = "memory-machine-operator"
 FINALIZER: Final = f"{GROUP}/removal"

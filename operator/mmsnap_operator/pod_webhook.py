@@ -1,6 +1,6 @@
-"""The pod webhook as a part of the running operator: started, told of the MemoryMachine, stopped.
+"""The webhook as a part of the running operator: started, told of the MemoryMachine, stopped.
 
-What it does to pods is in the package `webhook`.
+What it does to pods is in the package `webhook`, what it says to requests in `admission`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,11 @@ from typing import Final
 import aiohttp
 
 from mmsnap_operator import charge, configuration
-from mmsnap_operator.cluster import Api, ApiError, kinds
+from mmsnap_operator.admission.registration import PATH
+from mmsnap_operator.admission.review import RequestReviews
+from mmsnap_operator.cluster import ApiError, kinds
 from mmsnap_operator.names import WEBHOOK
+from mmsnap_operator.requests.site import Site
 from mmsnap_operator.webhook.registration import ServicePlace
 from mmsnap_operator.webhook.server import WebhookServer
 from mmsnap_operator.webhook.settings import Current, Settings
@@ -29,12 +32,14 @@ _AFTER_FAILURE_SECONDS: Final = 3.0
 class PodWebhook:
     """Of one operator, in its event loop."""
 
-    def __init__(self, api: Api, namespace: str) -> None:
+    def __init__(self, site: Site, namespace: str) -> None:
         """Nothing listens yet; `namespace` is the operator's own."""
+        api = site.api
         self._api = api
         self._namespace = namespace
         self._current = Current()
-        self._server = WebhookServer(self._current)
+        requests = RequestReviews(site, namespace)
+        self._server = WebhookServer(self._current, {PATH: requests.answer})
         place = ServicePlace(WEBHOOK, namespace)
         self._upkeep = Upkeep(api, self._server, self._current, place, namespace)
 

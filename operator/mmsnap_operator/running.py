@@ -13,13 +13,15 @@ from mmsnap_operator.surroundings import Surroundings
 log = logging.getLogger(__name__)
 
 
-def run(health: str, surroundings: Surroundings) -> None:
+def run(health: str, surroundings: Surroundings, log_level: str = "INFO") -> None:
     """Keep the cluster as its MemoryMachines say; returns on SIGTERM and SIGINT.
 
     Args:
         health: the URL where Kubernetes asks whether the operator lives.
+        log_level: what is less than this is not told.
     """
     kopf.configure(log_format=kopf.LogFormat.JSON)
+    logging.getLogger().setLevel(log_level)
     # kopf tells of every event that it handled well.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)

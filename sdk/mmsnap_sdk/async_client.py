@@ -31,10 +31,18 @@ Result = TypeVar("Result")
 
 
 class AsyncClient:
-    """`Client` with the same names as coroutines; of the event loop that it is used in first."""
+    """`Client` with the same names as coroutines; of the event loop that it is used in first.
 
-    def __init__(self, address: str | None = None) -> None:
+    Args:
+        address: see `Client`.
+        certificates: for an address of tls://, instead of those in the folder $MMSNAP_TLS.
+    """
+
+    def __init__(
+        self, address: str | None = None, certificates: grpc.ChannelCredentials | None = None
+    ) -> None:
         self.address = find_address(address)
+        self._certificates = certificates
         self._channel: grpc.aio.Channel | None = None
         self._stub: Any = None
 
@@ -98,9 +106,11 @@ class AsyncClient:
         """See `Client.prune`."""
         return await self.ask(calls.prune(group, retention(keep_last, keep_within), dry_run))
 
-    async def clone(self, group: str, name: str, new: str) -> GroupCheckpoint:
+    async def clone(
+        self, group: str, name: str, new: str, members: Mapping[str, str] | None = None
+    ) -> GroupCheckpoint:
         """See `Client.clone`."""
-        return await self.ask(calls.clone(group, name, new))
+        return await self.ask(calls.clone(group, name, new, members))
 
     def export(self, group: str, name: str = "latest") -> AsyncIterator[ArchivePiece]:
         """See `Client.export`."""
@@ -164,7 +174,8 @@ class AsyncClient:
             if remote is None:
                 self._channel = grpc.aio.insecure_channel(self.address, options=OPTIONS)
             else:
-                self._channel = grpc.aio.secure_channel(remote, credentials(), options=OPTIONS)
+                known = self._certificates or credentials()
+                self._channel = grpc.aio.secure_channel(remote, known, options=OPTIONS)
             self._stub = mmsnap_pb2_grpc.AgentStub(self._channel)  # type: ignore[no-untyped-call]
         return getattr(self._stub, name)
 

@@ -171,8 +171,10 @@ def prune(group: str, retention: Retention, dry_run: bool) -> Call[list[GroupChe
     )
 
 
-def clone(group: str, name: str, new: str) -> Call[GroupCheckpoint]:
-    request = pb.CloneRequest(group=group, checkpoint=name, new_group=new)
+def clone(
+    group: str, name: str, new: str, members: Mapping[str, str] | None
+) -> Call[GroupCheckpoint]:
+    request = pb.CloneRequest(group=group, checkpoint=name, new_group=new, members=members or {})
     return Call("Clone", request, lambda reply: shown(reply.checkpoint), _COPY_SECONDS)
 
 
@@ -299,6 +301,8 @@ def shown(message: pb.Checkpoint) -> GroupCheckpoint:
         replicas=message.replicas,
         head=message.head,
         held_ns=message.held_ns,
+        pending=message.pending,
+        restore_epoch=message.restore_epoch,
     )
 
 

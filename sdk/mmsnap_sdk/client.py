@@ -154,15 +154,21 @@ class Client:
         """
         return self.ask(calls.prune(group, retention(keep_last, keep_within), dry_run))
 
-    def clone(self, group: str, name: str, new: str) -> GroupCheckpoint:
+    def clone(
+        self, group: str, name: str, new: str, members: Mapping[str, str] | None = None
+    ) -> GroupCheckpoint:
         """Makes group `new`, which begins as a checkpoint of `group` was; its first checkpoint.
+
+        Args:
+            members: what members of the group are called in the new one, if not as before.
 
         Memory members show it when they attach; unmodified programs are restored when all of
         them have been started under their names.
 
-        Raises NotFoundError, FileExistsError when there is a group of that name, PoolFullError.
+        Raises NotFoundError, ValueError when two members would have one name, FileExistsError when
+        there is a group of that name, PoolFullError.
         """
-        return self.ask(calls.clone(group, name, new))
+        return self.ask(calls.clone(group, name, new, members))
 
     def export(self, group: str, name: str = "latest") -> Iterator[ArchivePiece]:
         """A checkpoint as an archive, in pieces to be written one after the other.

@@ -52,6 +52,9 @@ class GroupCheckpoint(Checkpoint):
         awaited: after a restore, the programs that have to be started before it can happen.
         behind: after a restore, the members that did not follow, and have to attach again.
         replicas: how many copies on other nodes it is to have.
+        pending: it is restored as soon as all of its programs have been started; known when it
+            was looked for by name.
+        restore_epoch: then also: the operation that moved its group's head last, 0: none.
     """
 
     group: str = ""
@@ -60,6 +63,8 @@ class GroupCheckpoint(Checkpoint):
     awaited: tuple[str, ...] = ()
     behind: tuple[str, ...] = ()
     replicas: int = 0
+    pending: bool = False
+    restore_epoch: int = 0
 
     @property
     def programs(self) -> tuple[str, ...]:

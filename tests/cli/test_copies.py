@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
@@ -102,6 +103,41 @@ def test_a_clone_goes_its_own_way(here: Run, say: Say) -> None:
     assert here("checkpoint", "create", "origin", "--name", "newer").returncode == 0
     assert here("checkpoint", "delete", "origin", "c", "--yes").returncode == 0
     assert here("checkpoint", "verify", "twin", "c").returncode == 0
+
+
+def test_a_clone_forgets_or_mixes_up_whom_it_was_told_to_rename(here: Run, say: Say) -> None:
+    first, second = say("pair", "a", "3"), say("pair", "b", "4")
+    assert here("checkpoint", "create", "pair", "--name", "c").returncode == 0
+    swapped = ("--member", "a=b", "--member", "b=c")
+    assert here("clone", "pair", "c", "other", *swapped).returncode == 0
+    assert here("checkpoint", "verify", "other", "c").returncode == 0
+    shown = json.loads(here("checkpoint", "show", "other", "c", "-o", "json").stdout)
+    assert sorted(member["member"] for member in shown["members"]) == ["b", "c"]
+    assert (say("other", "b"), say("other", "c")) == (first, second)
+    assert here("checkpoint", "verify", "pair", "c").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("a=b",), 2, "two members would be called b"),
+        (("x=y",), 3, "has no member x"),
+        (("a=../y",), 2, "no name of a member"),
+        (("a",), 2, "is not OLD=NEW"),
+        (("a=x", "a=y"), 2, "a has two new names"),
+    ],
+)
+def test_a_wrong_renaming_leaves_something_in_the_way(
+    here: Run, say: Say, words: tuple[str, ...], code: int, told: str
+) -> None:
+    group = f"twos-{len(told)}"
+    for member in "ab":
+        say(group, member)
+    assert here("checkpoint", "create", group, "--name", "c").returncode == 0
+    options = [word for each in words for word in ("--member", each)]
+    failed = here("clone", group, "c", f"{group}-more", *options)
+    assert (failed.returncode, told in " ".join(failed.stderr.split())) == (code, True), failed
+    assert here("clone", group, "c", f"{group}-more").returncode == 0
 
 
 def test_no_group_is_overwritten(here: Run, say: Say, archive: Path) -> None:

@@ -25,12 +25,26 @@ _COREFILE: Final = """.:53 {{
     cache 5
 }}
 """
+# What operators ask of the API server, so that it can be compared with what they may.
+_AUDIT: Final = """apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+- {level: Metadata, users: ["system:serviceaccount:memverge:memory-machine-operator"]}
+- {level: None}
+"""
 CHECKOUT: Final = Path(__file__).parents[2]
 
 
 def configure(keys: Path) -> None:
     """Writes what is not said on a command line."""
     (keys / "Corefile").write_text(_COREFILE.format(keys=keys))
+    (keys / "audit.yaml").write_text(_AUDIT)
+
+
+def audit_log(keys: Path) -> Path:
+    """Where the API server writes what was asked of it."""
+    return keys.parent / "audit.log"
 
 
 def commands(keys: Path, nodes: Path) -> Mapping[str, Sequence[str]]:
@@ -85,6 +99,8 @@ def _api_server(keys: Path) -> Sequence[str]:
         "--authorization-mode=Node,RBAC",
         "--enable-admission-plugins=NodeRestriction",
         "--allow-privileged=true",
+        f"--audit-policy-file={keys}/audit.yaml",
+        f"--audit-log-path={audit_log(keys)}",
     )
 
 

@@ -15,13 +15,14 @@ from typing import Any, Final
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.waiting import eventually
+from tests.kubernetes.rights import asked
 
 NAMESPACE: Final = "memverge"
 MACHINE: Final = "memorymachine"
 IMAGE: Final = "localhost/mmsnap:test"
 FOLDER: Final = Path("/var/memverge")
 MMSNAP: Final = Path(sys.executable).with_name("mmsnap")
-_MANIFESTS: Final = Path(__file__).parents[2] / "operator" / "manifests"
+_INSTALL: Final = Path(__file__).parents[2] / "operator" / "manifests" / "install.yaml"
 # What is in every namespace, or comes and goes by itself.
 _PASSING: Final = ("events", "events.events.k8s.io", "pods.metrics.k8s.io", "leases")
 
@@ -53,11 +54,9 @@ class OperatorSite:
         self.cluster = cluster
 
     def install(self) -> None:
-        """As the documentation says: the definition, then the operator."""
+        """As the documentation says: one file."""
         self.cluster.load_image(_archive())
-        self.cluster.apply(_MANIFESTS / "memorymachines.crd.yaml")
-        text = (_MANIFESTS / "operator.yaml").read_text()
-        self.cluster.apply(text.replace("ghcr.io/memverge/mmsnap:latest", IMAGE))
+        self.apply_manifest(IMAGE)
         self.cluster.wait_for(
             "deployment/memory-machine-operator",
             "condition=Available",
@@ -65,10 +64,16 @@ class OperatorSite:
             seconds=120,
         )
 
+    def apply_manifest(self, image: str) -> None:
+        """The operator of this image, in place of whatever there is."""
+        text = _INSTALL.read_text().replace("ghcr.io/memverge/mmsnap:latest", image)
+        self.cluster.kubectl("apply", "--server-side", "-f", "-", stdin=text)
+
     def uninstall(self) -> None:
-        for file in ("operator.yaml", "memorymachines.crd.yaml"):
-            words = ("delete", "--ignore-not-found", "-f", str(_MANIFESTS / file))
-            self.cluster.kubectl(*words, seconds=180)
+        """The operator has to have had the rights to all that it did."""
+        refused = asked(self.cluster, "forbid")
+        self.cluster.kubectl("delete", "--ignore-not-found", "-f", str(_INSTALL), seconds=180)
+        assert not refused
 
     def prepare(self, *options: str) -> None:
         """The node, as its administrator does it."""

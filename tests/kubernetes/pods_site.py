@@ -22,7 +22,7 @@ RESTRICTED: Final[dict[str, Any]] = {
     "seccompProfile": {"type": "RuntimeDefault"},
 }
 # Counts in memory of its own until it is ended, and tells where it began.
-_ATTACHED: Final = """
+ATTACHED_PROGRAM: Final = """
 import mmsnap, numpy, time
 app = mmsnap.attach(size="64MiB")
 with app.update():
@@ -35,7 +35,7 @@ while True:
     time.sleep(0.1)
 """
 # The same for a program that knows nothing.
-_UNAWARE: Final = """
+UNAWARE_PROGRAM: Final = """
 import time
 n = 0
 print("began", n, flush=True)
@@ -60,13 +60,17 @@ class PodsSite:
     def attached(self, namespace: str, name: str, **spec: Any) -> None:
         """A pod that calls mmsnap.attach(), as the restricted standard wants it."""
         container = {"image": IMAGE, "securityContext": RESTRICTED}
-        self.create(namespace, pod(name, PYTHON, "-c", _ATTACHED, container=container, **spec))
+        self.create(
+            namespace, pod(name, PYTHON, "-c", ATTACHED_PROGRAM, container=container, **spec)
+        )
 
     def unaware(self, namespace: str, name: str, **spec: Any) -> None:
         """A pod with a program that is a member as a whole."""
         # Root, for where the machine itself lets nobody look at the limits of other users.
         container = {"image": IMAGE, "securityContext": {"runAsUser": 0}}
-        self.create(namespace, pod(name, PYTHON, "-c", _UNAWARE, container=container, **spec))
+        self.create(
+            namespace, pod(name, PYTHON, "-c", UNAWARE_PROGRAM, container=container, **spec)
+        )
 
     def create(self, namespace: str, made: dict[str, Any], **annotations: str) -> None:
         made["metadata"]["annotations"] = {**ASKED, **annotations}

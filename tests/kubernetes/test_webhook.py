@@ -108,7 +108,8 @@ def home(cluster: Cluster) -> Iterator[Cluster]:
         }
     )
     yield cluster
-    cluster.kubectl("delete", "mutatingwebhookconfiguration", NAME, "--ignore-not-found")
+    for kind in ("mutatingwebhookconfiguration", "validatingwebhookconfiguration"):
+        cluster.kubectl("delete", kind, NAME, "--ignore-not-found")
     cluster.kubectl("delete", "namespace", HOME, PODS, "--wait=false")
 
 

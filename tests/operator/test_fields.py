@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from mmsnap_operator import crds, schema
+from mmsnap_operator import definitions, schema
 from mmsnap_operator.configuration import read, with_defaults
 from mmsnap_operator.fields import SPEC, STATUS, UNSET, Field
 from mmsnap_operator.ignored import ignored, unknown
@@ -51,7 +51,7 @@ def test_defaults_keep_the_bounds(path: str, field: Field) -> None:
 
 
 def test_committed_definitions_are_those_that_the_command_writes() -> None:
-    for name, content in crds.files().items():
+    for name, content in definitions.files().items():
         assert (MANIFESTS / name).read_text() == content, "python -m mmsnap_operator crds"
 
 
@@ -133,7 +133,7 @@ def test_null_is_as_if_left_out() -> None:
 
 
 def test_operator_manifest_is_restricted_and_in_the_namespace() -> None:
-    objects = list(yaml.safe_load_all((MANIFESTS / "operator.yaml").read_text()))
+    objects = list(yaml.safe_load_all((MANIFESTS / "install.yaml").read_text()))
     (deployment,) = [one for one in objects if one["kind"] == "Deployment"]
     pod = deployment["spec"]["template"]["spec"]
     assert pod["securityContext"]["runAsNonRoot"]
@@ -145,8 +145,9 @@ def test_operator_manifest_is_restricted_and_in_the_namespace() -> None:
 
 
 def test_operator_may_read_secrets_in_its_own_namespace_only() -> None:
-    objects = list(yaml.safe_load_all((MANIFESTS / "operator.yaml").read_text()))
-    (role,) = [one for one in objects if one["kind"] == "ClusterRole"]
+    objects = list(yaml.safe_load_all((MANIFESTS / "install.yaml").read_text()))
+    roles = [one for one in objects if one["kind"] == "ClusterRole"]
+    (role,) = [one for one in roles if one["metadata"]["name"] == "memory-machine-operator"]
     for rule in role["rules"]:
         assert "secrets" not in rule["resources"]
         assert "*" not in rule["resources"] + rule["verbs"] + rule["apiGroups"]

@@ -22,10 +22,12 @@ def test_a_clone_runs_beside_its_origin_with_connections_of_its_own(here: Site) 
     with network(*old, *new, delay_seconds=0.003, bytes_per_second=3e6) as namespaces:
         origin = flood(here, "g", namespaces[:2], old[0])
         here.checkpoint("g", "c")
-        assert "restored when all have been started" in here.mmsnap("clone", "g", "c", "h").stdout
+        renamed = ("--member", "listen=connect", "--member", "connect=other")
+        told = here.mmsnap("clone", "g", "c", "h", *renamed).stdout
+        assert "restored when all have been started" in told
         clone = [
             here.run("h", role, "false", host=host)
-            for role, host in zip(("listen", "connect"), namespaces[2:], strict=True)
+            for role, host in zip(("connect", "other"), namespaces[2:], strict=True)
         ]
         await_flow(clone)
         await_flow(origin)

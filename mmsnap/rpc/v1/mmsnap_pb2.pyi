@@ -160,7 +160,7 @@ class RestoreResponse(_message.Message):
     def __init__(self, checkpoint: _Optional[_Union[Checkpoint, _Mapping]] = ..., behind: _Optional[_Iterable[str]] = ..., awaited: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Checkpoint(_message.Message):
-    __slots__ = ("group", "epoch", "name", "parent_epoch", "created_ns", "pause_ns", "held_ns", "hook_ns", "bytes_written", "consistency", "durability", "automatic", "pinned", "head", "labels", "members", "replicas")
+    __slots__ = ("group", "epoch", "name", "parent_epoch", "created_ns", "pause_ns", "held_ns", "hook_ns", "bytes_written", "consistency", "durability", "automatic", "pinned", "head", "labels", "members", "replicas", "pending", "restore_epoch")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -185,6 +185,8 @@ class Checkpoint(_message.Message):
     LABELS_FIELD_NUMBER: _ClassVar[int]
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
     REPLICAS_FIELD_NUMBER: _ClassVar[int]
+    PENDING_FIELD_NUMBER: _ClassVar[int]
+    RESTORE_EPOCH_FIELD_NUMBER: _ClassVar[int]
     group: str
     epoch: int
     name: str
@@ -202,7 +204,9 @@ class Checkpoint(_message.Message):
     labels: _containers.ScalarMap[str, str]
     members: _containers.RepeatedCompositeFieldContainer[MemberCheckpoint]
     replicas: int
-    def __init__(self, group: _Optional[str] = ..., epoch: _Optional[int] = ..., name: _Optional[str] = ..., parent_epoch: _Optional[int] = ..., created_ns: _Optional[int] = ..., pause_ns: _Optional[int] = ..., held_ns: _Optional[int] = ..., hook_ns: _Optional[int] = ..., bytes_written: _Optional[int] = ..., consistency: _Optional[str] = ..., durability: _Optional[str] = ..., automatic: _Optional[bool] = ..., pinned: _Optional[bool] = ..., head: _Optional[bool] = ..., labels: _Optional[_Mapping[str, str]] = ..., members: _Optional[_Iterable[_Union[MemberCheckpoint, _Mapping]]] = ..., replicas: _Optional[int] = ...) -> None: ...
+    pending: bool
+    restore_epoch: int
+    def __init__(self, group: _Optional[str] = ..., epoch: _Optional[int] = ..., name: _Optional[str] = ..., parent_epoch: _Optional[int] = ..., created_ns: _Optional[int] = ..., pause_ns: _Optional[int] = ..., held_ns: _Optional[int] = ..., hook_ns: _Optional[int] = ..., bytes_written: _Optional[int] = ..., consistency: _Optional[str] = ..., durability: _Optional[str] = ..., automatic: _Optional[bool] = ..., pinned: _Optional[bool] = ..., head: _Optional[bool] = ..., labels: _Optional[_Mapping[str, str]] = ..., members: _Optional[_Iterable[_Union[MemberCheckpoint, _Mapping]]] = ..., replicas: _Optional[int] = ..., pending: _Optional[bool] = ..., restore_epoch: _Optional[int] = ...) -> None: ...
 
 class MemberCheckpoint(_message.Message):
     __slots__ = ("member", "pause_ns", "waited_ns", "hook_ns", "skew_ns", "bytes_written", "crash_only", "engine", "freeze_ns", "dump_ns", "thaw_ns", "node", "copies")
@@ -337,14 +341,23 @@ class VerifyCheckpointResponse(_message.Message):
     def __init__(self, members: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class CloneRequest(_message.Message):
-    __slots__ = ("group", "checkpoint", "new_group")
+    __slots__ = ("group", "checkpoint", "new_group", "members")
+    class MembersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
     GROUP_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     NEW_GROUP_FIELD_NUMBER: _ClassVar[int]
+    MEMBERS_FIELD_NUMBER: _ClassVar[int]
     group: str
     checkpoint: str
     new_group: str
-    def __init__(self, group: _Optional[str] = ..., checkpoint: _Optional[str] = ..., new_group: _Optional[str] = ...) -> None: ...
+    members: _containers.ScalarMap[str, str]
+    def __init__(self, group: _Optional[str] = ..., checkpoint: _Optional[str] = ..., new_group: _Optional[str] = ..., members: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class CloneResponse(_message.Message):
     __slots__ = ("checkpoint",)

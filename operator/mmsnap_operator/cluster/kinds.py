@@ -27,19 +27,36 @@ class Kind:
         return "/" + "/".join([*parts, self.plural, *([name] if name else [])])
 
 
+CHECKPOINT: Final = Kind(API_VERSION, "Checkpoint", "checkpoints")
+CHECKPOINT_REQUEST: Final = Kind(API_VERSION, "CheckpointRequest", "checkpointrequests")
+CHECKPOINT_SCHEDULE: Final = Kind(API_VERSION, "CheckpointSchedule", "checkpointschedules")
 CONFIG_MAP: Final = Kind("v1", "ConfigMap", "configmaps")
 CSI_DRIVER: Final = Kind("storage.k8s.io/v1", "CSIDriver", "csidrivers", namespaced=False)
 DAEMON_SET: Final = Kind("apps/v1", "DaemonSet", "daemonsets")
+DEPLOYMENT: Final = Kind("apps/v1", "Deployment", "deployments")
 DISRUPTION_BUDGET: Final = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
 EVENT: Final = Kind("v1", "Event", "events")
+JOB: Final = Kind("batch/v1", "Job", "jobs")
 MEMORY_MACHINE: Final = Kind(API_VERSION, KIND, PLURAL)
+NAMESPACE: Final = Kind("v1", "Namespace", "namespaces", namespaced=False)
 NODE: Final = Kind("v1", "Node", "nodes", namespaced=False)
 POD: Final = Kind("v1", "Pod", "pods")
+REPLICA_SET: Final = Kind("apps/v1", "ReplicaSet", "replicasets")
+RESTORE_REQUEST: Final = Kind(API_VERSION, "RestoreRequest", "restorerequests")
 SECRET: Final = Kind("v1", "Secret", "secrets")
 SERVICE: Final = Kind("v1", "Service", "services")
 SERVICE_ACCOUNT: Final = Kind("v1", "ServiceAccount", "serviceaccounts")
 STATEFUL_SET: Final = Kind("apps/v1", "StatefulSet", "statefulsets")
 STORAGE_CLASS: Final = Kind("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False)
+SUBJECT_ACCESS_REVIEW: Final = Kind(
+    "authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False
+)
+VALIDATION: Final = Kind(
+    "admissionregistration.k8s.io/v1",
+    "ValidatingWebhookConfiguration",
+    "validatingwebhookconfigurations",
+    namespaced=False,
+)
 VOLUME_CLAIM: Final = Kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 WEBHOOK: Final = Kind(
     "admissionregistration.k8s.io/v1",
@@ -49,8 +66,10 @@ WEBHOOK: Final = Kind(
 )
 
 _ALL: Final = (
-    CONFIG_MAP, CSI_DRIVER, DAEMON_SET, DISRUPTION_BUDGET, EVENT, MEMORY_MACHINE, NODE, POD, SECRET,
-    SERVICE, SERVICE_ACCOUNT, STATEFUL_SET, STORAGE_CLASS, VOLUME_CLAIM, WEBHOOK,
+    CHECKPOINT, CHECKPOINT_REQUEST, CHECKPOINT_SCHEDULE, CONFIG_MAP, CSI_DRIVER, DAEMON_SET,
+    DEPLOYMENT, DISRUPTION_BUDGET, EVENT, JOB, MEMORY_MACHINE, NAMESPACE, NODE, POD, REPLICA_SET,
+    RESTORE_REQUEST, SECRET, SERVICE, SERVICE_ACCOUNT, STATEFUL_SET, STORAGE_CLASS,
+    SUBJECT_ACCESS_REVIEW, VALIDATION, VOLUME_CLAIM, WEBHOOK,
 )  # fmt: skip
 _BY_NAME: Final[Mapping[tuple[str, str], Kind]] = {
     (kind.api_version, kind.name): kind for kind in _ALL

@@ -24,6 +24,7 @@ from mmsnap_operator.names import (
 COMPONENT: Final = "agent"
 CHECK: Final = "check-node"
 AGENT: Final = "agent"
+_VOLUME_PROFILE: Final = "security.openshift.io/csi-ephemeral-volume-profile"
 _TLS: Final = "/etc/mmsnap/tls"
 _SETTINGS: Final = "/etc/mmsnap/config"
 OPERATOR_CLIENT: Final = "memory-machine-operator"
@@ -53,11 +54,16 @@ def service_account(context: Context) -> Manifest:
 
 
 def csi_driver(context: Context) -> Manifest:
-    """Tells the kubelet how to use the volumes that agents serve to pods."""
+    """Tells the kubelet how to use the volumes that agents serve to pods.
+
+    OpenShift lets pods of the restricted standard have such a volume by a label only.
+    """
+    metadata = context.cluster_metadata(CSI_DRIVER, COMPONENT)
+    metadata["labels"] |= {_VOLUME_PROFILE: "restricted"}
     return {
         "apiVersion": "storage.k8s.io/v1",
         "kind": "CSIDriver",
-        "metadata": context.cluster_metadata(CSI_DRIVER, COMPONENT),
+        "metadata": metadata,
         "spec": {
             "attachRequired": False,
             "podInfoOnMount": True,

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from mmsnap_operator.deployment.context import Context, Manifest
-from mmsnap_operator.names import CLEARING
+from mmsnap_operator.names import AGENTS, CLEARING
 
 COMPONENT: Final = "clearing"
 _DEADLINE_SECONDS: Final = 120
@@ -26,6 +26,7 @@ def pod(context: Context, image: str, shared_folder: str, node: str) -> Manifest
                 "nodeName": node,
                 "tolerations": [{"operator": "Exists"}],
                 "restartPolicy": "Never",
+                "serviceAccountName": AGENTS,
                 "automountServiceAccountToken": False,
                 "activeDeadlineSeconds": _DEADLINE_SECONDS,
                 "terminationGracePeriodSeconds": 5,

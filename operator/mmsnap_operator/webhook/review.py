@@ -40,7 +40,7 @@ class MalformedReview(ValueError):
 
 def answer(review: object, way: Way, current: Current) -> Answer:
     """The review with its response; MalformedReview."""
-    request = _request(review)
+    request = request_of(review)
     response = {"uid": request["uid"], **_response(request, way, current)}
     return {"apiVersion": API_VERSION, "kind": "AdmissionReview", "response": response}
 
@@ -91,8 +91,8 @@ def _not_captured(way: Way, reason: str) -> Answer:
     return {"allowed": False, "status": status}
 
 
-def _request(review: object) -> Mapping[str, Any]:
-    """Checks what everything else relies on."""
+def request_of(review: object) -> Mapping[str, Any]:
+    """Checks what everything else relies on; MalformedReview."""
     if not isinstance(review, dict) or review.get("kind") != "AdmissionReview":
         raise MalformedReview("no AdmissionReview")
     if review.get("apiVersion") != API_VERSION:

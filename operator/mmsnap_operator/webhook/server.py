@@ -12,14 +12,16 @@ import json
 import logging
 import os
 import ssl
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Final
 
 from aiohttp import web
 
 from mmsnap_operator.certificates import Pair
-from mmsnap_operator.webhook.review import MalformedReview, Way, answer
+from mmsnap_operator.webhook.review import Answer, MalformedReview, Way, answer
 from mmsnap_operator.webhook.settings import Current
+
+Reviewer = Callable[[object], Awaitable[Answer]]  # MalformedReview
 
 log = logging.getLogger(__name__)
 
@@ -34,18 +36,25 @@ _STOP_SECONDS: Final = 5.0
 
 
 class WebhookServer:
-    """Answers what the API server asks about pods."""
+    """Answers what the API server asks about pods, and about what others have an answer to."""
 
-    def __init__(self, current: Current) -> None:
-        """Make it; nothing listens yet."""
-        self._current = current
+    def __init__(self, current: Current, others: Mapping[str, Reviewer] | None = None) -> None:
+        """Make it; nothing listens yet.
+
+        Args:
+            others: who answers reviews at other paths.
+        """
+        self._reviewers: dict[str, Reviewer] = {
+            **{str(way): _of_pods(way, current) for way in Way},
+            **(others or {}),
+        }
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.minimum_version = ssl.TLSVersion.TLSv1_2
         self._pair: Pair | None = None
         application = web.Application(client_max_size=_BODY_MAX_BYTES)
         application.router.add_get("/healthz", self._healthz)
-        for way in Way:
-            application.router.add_post(f"/{way}", self._review)
+        for path in self._reviewers:
+            application.router.add_post(f"/{path}", self._review)
         self._runner = web.AppRunner(
             application,
             access_log=None,
@@ -93,12 +102,19 @@ class WebhookServer:
             response.force_close()
             return response
         try:
-            review = answer(json.loads(body), Way(request.path[1:]), self._current)
+            review = await self._reviewers[request.path[1:]](json.loads(body))
         except (ValueError, RecursionError) as error:
             reason = error if isinstance(error, MalformedReview) else "no JSON"
             log.warning("a request made no sense: %s", reason)
             return web.Response(status=400, text=f"{reason}\n")
         return web.json_response(review)
+
+
+def _of_pods(way: Way, current: Current) -> Reviewer:
+    async def review(asked: object) -> Answer:
+        return answer(asked, way, current)
+
+    return review
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from typing import Final
 
 import aiohttp
 
+from mmsnap_operator.admission import registration as requests
 from mmsnap_operator.certificates import Subject
 from mmsnap_operator.cluster import Api, ApiError, kinds
 from mmsnap_operator.webhook import registration
@@ -127,12 +128,13 @@ class Upkeep:
         settings = self._current.settings
         if settings is None:
             await self._api.delete(kinds.WEBHOOK, registration.NAME)
+            await self._api.delete(kinds.VALIDATION, registration.NAME)
             return False
+        place, bundle = self._place, certificates.bundle
         await self._api.apply(
-            registration.registration(
-                self._place, certificates.bundle, settings.pod_prefixes, self._namespace
-            )
+            registration.registration(place, bundle, settings.pod_prefixes, self._namespace)
         )
+        await self._api.apply(requests.registration(place, bundle, self._namespace))
         return True
 
 

@@ -1,17 +1,11 @@
-"""The custom resource definitions as manifests, one file each; written by a command, committed."""
+"""MemoryMachine: that there is mmsnap on the cluster, and how; its schema is made from a table."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Final
-
-import yaml
+from typing import Any
 
 from mmsnap_operator import schema
 from mmsnap_operator.names import GROUP, KIND, PLURAL, VERSION
-
-_WRITTEN_BY: Final = "# Written by: python -m mmsnap_operator crds\n"
 
 
 def memory_machines() -> dict[str, Any]:
@@ -72,30 +66,3 @@ def _root() -> dict[str, Any]:
             "status": schema.status(),
         },
     }
-
-
-def files() -> Mapping[str, str]:
-    """The text of each manifest, by the name of its file."""
-    return {"memorymachines.crd.yaml": _WRITTEN_BY + as_yaml(memory_machines())}
-
-
-def write(folder: Path) -> list[Path]:
-    """Write them into a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for name, content in files().items():
-        (folder / name).write_text(content)
-        written.append(folder / name)
-    return written
-
-
-class _Plain(yaml.SafeDumper):
-    """Without anchors: what is the same twice is written twice."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        return True
-
-
-def as_yaml(manifest: Mapping[str, Any]) -> str:
-    """A manifest as text."""
-    return yaml.dump(dict(manifest), Dumper=_Plain, sort_keys=False, width=100)

@@ -1,0 +1,77 @@
+"""What the API server is told about requests: that it is to ask before it takes one.
+
+It fails closed: a request that nobody looked at could restore what its author may not read. The
+operator's own requests (of schedules) are not asked about; its controllers look at all of them once
+more.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Final
+
+from mmsnap_operator.cluster.kinds import (
+    CHECKPOINT,
+    CHECKPOINT_REQUEST,
+    CHECKPOINT_SCHEDULE,
+    RESTORE_REQUEST,
+)
+from mmsnap_operator.names import (
+    AGENTS,
+    COMPONENT_LABEL,
+    GROUP,
+    MANAGED_BY_LABEL,
+    NAME_LABEL,
+    OPERATOR,
+    VERSION,
+    WEBHOOK,
+)
+from mmsnap_operator.webhook.registration import Place
+
+PATH: Final = "requests"
+_SECONDS: Final = 10
+_KINDS: Final = (CHECKPOINT, CHECKPOINT_REQUEST, CHECKPOINT_SCHEDULE, RESTORE_REQUEST)
+
+
+def registration(place: Place, bundle: bytes, operator_namespace: str) -> dict[str, Any]:
+    """The ValidatingWebhookConfiguration."""
+    operator = f"system:serviceaccount:{operator_namespace}:{OPERATOR}"
+    authorities = base64.b64encode(bundle).decode()
+    return {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": {
+            "name": WEBHOOK,
+            "labels": {
+                NAME_LABEL: AGENTS,
+                COMPONENT_LABEL: "webhook",
+                MANAGED_BY_LABEL: OPERATOR,
+            },
+        },
+        "webhooks": [
+            {
+                "name": f"{PATH}.mmsnap.memverge.com",
+                "admissionReviewVersions": ["v1"],
+                "clientConfig": {**place.client(f"/{PATH}"), "caBundle": authorities},
+                "failurePolicy": "Fail",
+                "matchConditions": [
+                    {
+                        "name": "not-the-operator",
+                        "expression": f"request.userInfo.username != '{operator}'",
+                    }
+                ],
+                "matchPolicy": "Equivalent",
+                "rules": [
+                    {
+                        "apiGroups": [GROUP],
+                        "apiVersions": [VERSION],
+                        "operations": ["CREATE"],
+                        "resources": [kind.plural for kind in _KINDS],
+                        "scope": "Namespaced",
+                    }
+                ],
+                "sideEffects": "None",
+                "timeoutSeconds": _SECONDS,
+            }
+        ],
+    }

@@ -1,0 +1,90 @@
+"""Makes the Checkpoint object of a checkpoint, once, and writes its status."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from mmsnap_operator.checkpoints.record import (
+    checkpoint_object,
+    checkpoint_status,
+    conditions_of,
+)
+from mmsnap_operator.cluster import Api, ApiError, kinds
+from mmsnap_operator.health.condition import Condition, merged
+from mmsnap_operator.names import BYTES_FINALIZER
+from mmsnap_operator.requests.ending import now
+from mmsnap_operator.workloads.pods import Owner
+from mmsnap_operator.workloads.refusals import Refused
+from mmsnap_operator.workloads.source import Source
+from mmsnap_sdk.service_records import GroupCheckpoint
+
+log = logging.getLogger(__name__)
+
+_FORBIDDEN: Final = 403
+_NOT_FOUND: Final = 404
+_CONFLICT: Final = 409
+
+
+async def record_checkpoint(
+    api: Api,
+    source: Source | None,
+    namespace: str,
+    owner: Owner,
+    taken: GroupCheckpoint,
+    policy: str,
+) -> str:
+    """The name of its object; Refused when another one is called so.
+
+    In a namespace that is being deleted nothing can be made: then the checkpoint is in the catalog
+    alone, as if its object had been deleted with the policy Retain.
+    """
+    wanted = checkpoint_object(source, namespace, owner, taken, policy)
+    wanted["metadata"]["finalizers"] = [BYTES_FINALIZER]
+    name: str = wanted["metadata"]["name"]
+    found = await api.get(kinds.CHECKPOINT, name, namespace)
+    if found is None:
+        try:
+            found = await api.create(wanted)
+        except ApiError as error:
+            if error.status in (_FORBIDDEN, _NOT_FOUND):
+                log.warning("%s/%s: no object: %s", namespace, name, error.message)
+                return name
+            if error.status != _CONFLICT:
+                raise
+            found = await api.get(kinds.CHECKPOINT, name, namespace) or wanted
+    identity = found["spec"]["group"], found["spec"]["epoch"]
+    if identity != (taken.group, taken.epoch):
+        raise Refused("NameTaken", f"there is another Checkpoint {name} in namespace {namespace}")
+    fields: Mapping[str, Any] = {}
+    if source is not None and not (found.get("status") or {}).get("members"):
+        fields = checkpoint_status(taken, source.members)
+    elif not (found.get("status") or {}).get("members"):
+        fields = checkpoint_status(taken, ())
+    else:
+        fields = {"durability": taken.durability.capitalize()}
+    await write_status(api, found, fields, conditions_of(taken))
+    return name
+
+
+async def write_status(
+    api: Api,
+    checkpoint: Mapping[str, Any],
+    fields: Mapping[str, Any],
+    conditions: Sequence[Condition],
+) -> None:
+    """Write a Checkpoint's status where it differs; one that is gone has none."""
+    metadata, status = checkpoint["metadata"], checkpoint.get("status") or {}
+    before = status.get("conditions") or []
+    renewed = merged(before, conditions, metadata.get("generation", 1), now())
+    kept = [one for one in before if one["type"] not in {each.type for each in conditions}]
+    patch = {**fields, "conditions": [*renewed, *kept]}
+    if all(status.get(key) == value for key, value in patch.items()):
+        return
+    path = metadata["name"], metadata["namespace"]
+    try:
+        await api.patch(kinds.CHECKPOINT, *path, {"status": patch}, "status")
+    except ApiError as error:
+        if error.status != _NOT_FOUND:
+            raise

@@ -1,0 +1,1 @@
+"""What installs the operator: one file for kubectl, and a Helm chart, both of the same objects."""

@@ -1,0 +1,1 @@
+"""What all requests have in common: when they run, in which order, what their status says."""

@@ -1,0 +1,150 @@
+"""Which checkpoint a RestoreRequest means, and whether it may have it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Any
+
+from mmsnap.errors import NotFoundError
+from mmsnap.pods.naming import group_of
+from mmsnap_operator.checkpoints.ownership import is_own
+from mmsnap_operator.cluster import kinds
+from mmsnap_operator.names import SCHEDULE_LABEL
+from mmsnap_operator.requests.ending import condition
+from mmsnap_operator.requests.site import Site
+from mmsnap_operator.workloads.refusals import Refused
+from mmsnap_operator.workloads.source import find_source
+from mmsnap_sdk.service_records import GroupCheckpoint
+
+Manifest = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """A checkpoint to restore.
+
+    Attributes:
+        name: of its Checkpoint object; of one that has none, in the catalog.
+        checkpoint: the object; empty: a schedule of the agents took it, and made none.
+    """
+
+    namespace: str
+    name: str
+    group: str
+    epoch: int
+    checkpoint: Manifest
+
+    @property
+    def template(self) -> Manifest | None:
+        """The workload as it was, if that is known."""
+        found: Manifest | None = (self.checkpoint.get("spec") or {}).get("template")
+        return found
+
+    @property
+    def members(self) -> Sequence[Manifest]:
+        """As the object's status has them."""
+        found: Sequence[Manifest] = (self.checkpoint.get("status") or {}).get("members") or ()
+        return found
+
+
+async def find_origin(site: Site, request: Manifest) -> Origin:
+    """The checkpoint of a request; Refused."""
+    source = request["spec"]["source"]
+    own = request["metadata"]["namespace"]
+    namespace = source.get("namespace", own)
+    known = request.get("status") or {}
+    if known.get("epoch") and known.get("sourceGroup"):
+        found = await _object_of(site, namespace, known["sourceGroup"], known["epoch"])
+        name = known["checkpointName"]
+        origin = Origin(namespace, name, known["sourceGroup"], known["epoch"], found)
+    elif "checkpointName" in source:
+        origin = await _named(site, namespace, source["checkpointName"])
+    else:
+        origin = await _newest(site, namespace, source["scheduleName"])
+    require_allowed(origin, own)
+    return origin
+
+
+def require_allowed(origin: Origin, namespace: str) -> None:
+    """Refused, unless this namespace may restore the checkpoint."""
+    if namespace == origin.namespace:
+        return
+    allowed = (origin.checkpoint.get("spec") or {}).get("allowedNamespaces") or ()
+    if namespace not in allowed:
+        raise Refused(
+            "NotAllowed",
+            f"Checkpoint {origin.name} of namespace {origin.namespace} does not have {namespace} "
+            "among its allowedNamespaces",
+        )
+
+
+def newest(
+    checkpoints: Sequence[GroupCheckpoint], schedule: str, damaged: Set[int] = frozenset()
+) -> GroupCheckpoint | None:
+    """The last one that a schedule (NAMESPACE.NAME) took, of one group, and that is not damaged."""
+    taken = [
+        one
+        for one in checkpoints
+        if one.labels.get(SCHEDULE_LABEL) == schedule and one.epoch not in damaged
+    ]
+    return max(taken, key=lambda one: one.epoch, default=None)
+
+
+async def _named(site: Site, namespace: str, name: str) -> Origin:
+    found = await site.api.get(kinds.CHECKPOINT, name, namespace)
+    if found is None:
+        raise Refused("CheckpointNotFound", f"there is no Checkpoint {name} in {namespace}")
+    if found["metadata"].get("deletionTimestamp"):
+        raise Refused("CheckpointDeleted", f"Checkpoint {name} is being deleted")
+    if not is_own(found):
+        raise Refused("ForeignGroup", f"Checkpoint {name} is of a group of another namespace")
+    return Origin(namespace, name, found["spec"]["group"], found["spec"]["epoch"], found)
+
+
+async def _newest(site: Site, namespace: str, schedule: str) -> Origin:
+    """Asks the catalog: checkpoints at intervals under a minute have no objects.
+
+    Only in the schedule's own group: any program may put any label on its checkpoints.
+    """
+    group = await _scheduled_group(site, namespace, schedule)
+    objects = await site.api.list(kinds.CHECKPOINT, namespace)
+    damaged = {
+        one["spec"]["epoch"]
+        for one in objects
+        if one["spec"]["group"] == group and condition(one, "Ready").get("status") == "False"
+    }
+    try:
+        taken = await site.agents.ask(lambda client: client.checkpoints(group))
+    except NotFoundError:
+        taken = []
+    found = newest(taken, f"{namespace}.{schedule}", damaged)
+    if found is None:
+        raise Refused(
+            "NoReadyCheckpoint",
+            f"there is no checkpoint of CheckpointSchedule {schedule} in {namespace}",
+        )
+    made = _matching(objects, found.group, found.epoch)
+    name = made["metadata"]["name"] if made else found.name
+    return Origin(namespace, name, found.group, found.epoch, made)
+
+
+async def _scheduled_group(site: Site, namespace: str, schedule: str) -> str:
+    found = await site.api.get(kinds.CHECKPOINT_SCHEDULE, schedule, namespace)
+    if found is None:
+        raise Refused("ScheduleNotFound", f"there is no CheckpointSchedule {schedule} here")
+    source = found["spec"]["template"]["spec"]["source"]
+    if "name" in source:
+        return group_of(namespace, source["name"])
+    return (await find_source(site.api, namespace, source)).group
+
+
+async def _object_of(site: Site, namespace: str, group: str, epoch: int) -> Manifest:
+    return _matching(await site.api.list(kinds.CHECKPOINT, namespace), group, epoch)
+
+
+def _matching(objects: Sequence[Manifest], group: str, epoch: int) -> Manifest:
+    same = (
+        one for one in objects if (one["spec"]["group"], one["spec"]["epoch"]) == (group, epoch)
+    )
+    return next(same, {})

@@ -1,0 +1,116 @@
+"""Another image for the operator and the agents: no member and no checkpoint is lost by it.
+
+The new image has the same content under another tag, which is all that Kubernetes looks at: every
+pod of the operator and the agents is made anew, and what it finds was left by the one before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cluster.cluster import Cluster
+from tests.cluster.waiting import eventually
+from tests.kubernetes.operator_site import NAMESPACE
+from tests.kubernetes.pods_site import IMAGE, PodsSite, pods_site
+
+pytestmark = pytest.mark.timeout(600)
+
+HOME = "upgraded"
+NEXT = "localhost/mmsnap:next"
+PODS = ("attached", "unaware")
+
+
+@pytest.fixture(scope="module")
+def site(cluster: Cluster) -> Iterator[PodsSite]:
+    with pods_site(cluster) as made:
+        made.namespace(HOME)
+        yield made
+        cluster.kubectl("delete", "namespace", HOME, seconds=120)
+
+
+def take(site: PodsSite, pod: str, name: str) -> str:
+    """The Checkpoint of a request that ended well."""
+    site.cluster.apply(
+        {
+            "apiVersion": "mm.memverge.com/v1alpha1",
+            "kind": "CheckpointRequest",
+            "metadata": {"name": name, "namespace": HOME},
+            "spec": {"source": {"kind": "Pod", "name": pod}},
+        }
+    )
+    site.cluster.wait_for(
+        f"checkpointrequest/{name}", "condition=Complete", namespace=HOME, seconds=60
+    )
+    request = site.cluster.get("checkpointrequest", name, "-n", HOME)
+    return str(request["status"]["checkpointName"])
+
+
+def restore(site: PodsSite, checkpoint: str, name: str) -> None:
+    site.cluster.apply(
+        {
+            "apiVersion": "mm.memverge.com/v1alpha1",
+            "kind": "RestoreRequest",
+            "metadata": {"name": name, "namespace": HOME},
+            "spec": {"source": {"checkpointName": checkpoint}, "strategy": "InPlace"},
+        }
+    )
+    site.cluster.wait_for(
+        f"restorerequest/{name}", "condition=Complete", namespace=HOME, seconds=90
+    )
+
+
+def images(site: PodsSite) -> set[str]:
+    """Of the operator's and the agents' containers."""
+    pods = site.cluster.get("pods", "-n", NAMESPACE)["items"]
+    return {
+        container["image"]
+        for pod in pods
+        if "etcd" not in pod["metadata"]["name"]
+        for container in pod["spec"]["containers"]
+    }
+
+
+def upgrade(site: PodsSite) -> None:
+    """As it is documented: the operator by its manifest, the agents by the MemoryMachine."""
+    for node in site.cluster.nodes:
+        node.enter(["ctr", "-n", "k8s.io", "images", "tag", "--force", IMAGE, NEXT])
+    site.operator.apply_manifest(NEXT)
+    site.operator.patch(mmVersion="next")
+    eventually(lambda: images(site) == {NEXT}, "only new pods to be there", 120)
+    site.operator.await_condition("Ready", "True", seconds=120)
+
+
+def test_an_upgrade_loses_no_member_and_no_checkpoint(site: PodsSite) -> None:
+    site.attached(HOME, "attached")
+    site.unaware(HOME, "unaware")
+    for name in PODS:
+        site.cluster.wait_for(f"pod/{name}", namespace=HOME, seconds=90)
+        member = f"{HOME}--{name}/{name}"
+        eventually(
+            lambda member=member: site.members().get(member) == "attached",  # type: ignore[misc]
+            f"{name} to attach",
+        )
+        eventually(lambda name=name: site.last(HOME, name) > 5, f"{name} to count")  # type: ignore[misc]
+    taken = {name: take(site, name, f"before-{name}") for name in PODS}
+    at_most = {name: site.last(HOME, name) for name in PODS}
+
+    upgrade(site)
+
+    told = site.members()
+    assert {told[f"{HOME}--{name}/{name}"] for name in PODS} == {"attached"}
+    assert {site.restarts(HOME, name) for name in PODS} == {0}
+    for name in PODS:
+        counted = site.last(HOME, name)
+        assert counted > at_most[name] + 100, "it did not go on meanwhile"
+        site.cluster.wait_for(f"checkpoint/{taken[name]}", namespace=HOME)
+        take(site, name, f"after-{name}")
+        restore(site, taken[name], f"back-{name}")
+        # More than a minute's counts were made since.
+        eventually(
+            lambda name=name, counted=counted: site.last(HOME, name) < counted,  # type: ignore[misc]
+            f"{name} to be as it was",
+            10,
+        )
+    assert {site.restarts(HOME, name) for name in PODS} == {0}

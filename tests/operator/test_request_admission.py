@@ -1,0 +1,127 @@
+"""Requests are asked about, fail closed, and what makes no sense brings nothing down."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from typing import Any
+
+import pytest
+
+from mmsnap_operator.admission.registration import PATH, registration
+from mmsnap_operator.admission.requester import Requester
+from mmsnap_operator.admission.review import RequestReviews
+from mmsnap_operator.cluster import ApiError, kinds
+from mmsnap_operator.requests.site import Site
+from mmsnap_operator.webhook.registration import ServicePlace
+from mmsnap_operator.webhook.review import MalformedReview
+
+Manifest = dict[str, Any]
+
+
+class Broken:
+    """An API server that takes what is posted, and answers with an error."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        self.posted: list[Manifest] = []
+
+    async def get(self, *_: Any) -> Manifest:
+        raise self.error
+
+    list = get
+
+    async def create(self, manifest: Manifest) -> Manifest:
+        self.posted.append(manifest)
+        raise self.error
+
+
+def review(kind: str, spec: Any, **request: Any) -> Manifest:
+    asked = {"kind": kind, "metadata": {"namespace": "demo"}, "spec": spec}
+    known = {"uid": "u1", "operation": "CREATE", "namespace": "demo", "object": asked}
+    return {
+        "apiVersion": "admission.k8s.io/v1",
+        "kind": "AdmissionReview",
+        "request": {**known, **request},
+    }
+
+
+def answered(asked: Manifest, error: Exception | None = None) -> Manifest:
+    api: Any = Broken(error or ApiError(500, "etcd is away"))
+    nobody: Any = None
+    reviews = RequestReviews(Site(api, nobody, nobody), "memverge")
+    answer = asyncio.run(reviews.answer(asked))["response"]
+    assert answer["uid"] == "u1"
+    found: Manifest = answer
+    return found
+
+
+def test_requests_fail_closed_and_the_operators_own_are_not_asked_about() -> None:
+    (hook,) = registration(ServicePlace("w", "memverge"), b"PEM", "memverge")["webhooks"]
+    assert hook["failurePolicy"] == "Fail"
+    assert hook["clientConfig"]["service"]["path"] == f"/{PATH}"
+    assert base64.b64decode(hook["clientConfig"]["caBundle"]) == b"PEM"
+    (rule,) = hook["rules"]
+    assert rule["operations"] == ["CREATE"]
+    assert sorted(rule["resources"]) == [
+        "checkpointrequests",
+        "checkpoints",
+        "checkpointschedules",
+        "restorerequests",
+    ]
+    (condition,) = hook["matchConditions"]
+    assert "system:serviceaccount:memverge:memory-machine-operator" in condition["expression"]
+
+
+@pytest.mark.parametrize(
+    "error", [ApiError(500, "etcd is away"), TimeoutError(), ZeroDivisionError()]
+)
+@pytest.mark.parametrize("kind", ["CheckpointRequest", "RestoreRequest", "Checkpoint"])
+def test_what_can_not_be_looked_at_is_not_let_through(kind: str, error: Exception) -> None:
+    spec = {
+        "source": {"checkpointName": "x", "namespace": "other", "kind": "Pod", "name": "x"},
+        "strategy": "Clone",
+    }
+    answer = answered(review(kind, spec), error)
+    assert not answer["allowed"]
+    assert answer["status"]["code"] == 503
+    assert "try again" in answer["status"]["message"] or "log" in answer["status"]["message"]
+
+
+def test_what_is_no_new_request_is_let_through() -> None:
+    for request in ({"operation": "DELETE"}, {"subResource": "status"}):
+        assert answered(review("RestoreRequest", {}, **request))["allowed"]
+
+
+@pytest.mark.parametrize("asked", [None, [], {"spec": 7}, {"kind": "RestoreRequest"}])
+def test_nonsense_is_told_from_a_review(asked: Any) -> None:
+    with pytest.raises(MalformedReview):
+        answered(review("RestoreRequest", {}, object=asked))
+
+
+def test_somebody_is_asked_about_as_the_api_server_knows_him() -> None:
+    """Groups and extras count: an authorizer may go by them alone."""
+    api: Any = Broken(ApiError(500, ""))
+    user = {
+        "username": "jane",
+        "uid": "7",
+        "groups": ["dev", "system:authenticated"],
+        "extra": {"example.com/scopes": ["checkpoints"]},
+    }
+    with pytest.raises(ApiError):
+        asyncio.run(Requester.of(user).may(api, "get", kinds.CHECKPOINT, "demo", "hz-1"))
+    (posted,) = api.posted
+    assert posted["spec"] == {
+        "user": "jane",
+        "uid": "7",
+        "groups": ["dev", "system:authenticated"],
+        "extra": {"example.com/scopes": ["checkpoints"]},
+        "resourceAttributes": {
+            "verb": "get",
+            "group": "mm.memverge.com",
+            "version": "v1alpha1",
+            "resource": "checkpoints",
+            "namespace": "demo",
+            "name": "hz-1",
+        },
+    }
