@@ -14,7 +14,7 @@ from contextlib import suppress
 from mmsnap.catalog import ScheduleOutcome, ScheduleRecord
 from mmsnap.errors import MmsnapError
 from mmsnap.node.groups import Groups
-from mmsnap.node.scheduled_run import run_once
+from mmsnap.node.scheduled_run import Absence, run_once
 from mmsnap.node.timetable import Timetable, first_ns
 
 log = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ class Keeper:
         self.schedule = schedule
         self.outcome = outcome
         self._told = outcome
+        self._absence = Absence()
         self._timetable = self._anew()
         self._woken = asyncio.Event()
         self._task = asyncio.create_task(self._run())
@@ -62,7 +63,9 @@ class Keeper:
         while True:
             if await self._is_due():
                 late_ns = time.monotonic_ns() - self._timetable.due_ns
-                result, self.outcome = await run_once(self._groups, self.schedule, self.outcome)
+                result, self.outcome = await run_once(
+                    self._groups, self.schedule, self.outcome, self._absence
+                )
                 self._groups.desk.metrics.scheduled(result, late_ns / 1e9)
                 self._timetable.ended(time.monotonic_ns(), self.outcome.failures)
                 await self._tell()

@@ -13,7 +13,7 @@ from mmsnap import aio
 from mmsnap.catalog import SqliteCatalog
 from mmsnap.errors import NotFoundError, UnsupportedError
 from mmsnap.node.agent import CATALOG_FILE
-from mmsnap.node.scheduled_run import LABEL
+from mmsnap.node.scheduled_run import AWAY_SECONDS, LABEL, Absence
 from mmsnap.node.silence import Silence
 from mmsnap.node.timetable import BACK_OFF_MAX_NS, Timetable, first_ns
 from mmsnap_sdk.service_records import GroupCheckpoint, Schedule
@@ -163,6 +163,30 @@ def test_failures_are_counted_and_end_when_the_member_is_back(trio: Site) -> Non
     trio.until(lambda: now(trio).consecutive_failures == 0, "it goes on")
     assert time.monotonic() - started < 1.0
     assert now(trio).last_error == ""
+
+
+def test_who_left_in_order_finds_its_part_in_the_head_when_it_is_back(trio: Site) -> None:
+    trio.client.set_schedule("g", every="50ms")
+    await_runs(trio, 3)
+    trio.workers["b"].ask("close")
+    trio.until(lambda: trio.states().get("b") == "left", "b left")
+    time.sleep(1)
+    assert {part.member for part in trio.client.find("g").members} == {"a", "b", "c"}
+    assert now(trio).consecutive_failures == 0
+    trio.start_workers("b")
+    assert trio.workers["b"].ask("show")["restored"]
+    assert len(await_runs(trio, 2)[-1].members) == 3
+
+
+def test_who_stays_away_is_not_waited_for_for_ever() -> None:
+    absence = Absence()
+    b = frozenset({"b"})
+    assert absence.is_waited_for(b, 10.0)
+    assert absence.is_waited_for(b, 10.0 + AWAY_SECONDS - 1)
+    assert not absence.is_waited_for(b, 10.0 + AWAY_SECONDS)
+    assert absence.is_waited_for(b | {"c"}, 300.0)
+    assert not absence.is_waited_for(frozenset(), 301.0)
+    assert absence.is_waited_for(b, 302.0), "it came, and left again"
 
 
 def test_restores_and_runs_take_turns(trio: Site) -> None:

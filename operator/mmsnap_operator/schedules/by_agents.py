@@ -23,6 +23,7 @@ from mmsnap_operator.schedules.agents_schedule import (
     require_ours,
     wanted_of,
 )
+from mmsnap_operator.schedules.group import group_of_source
 from mmsnap_operator.schedules.restores import restore_under_way
 from mmsnap_operator.schedules.runs import key_of
 from mmsnap_operator.schedules.timing import Interval
@@ -41,13 +42,14 @@ async def keep_by_agents(
     """Have the agents keep it as it says; how it goes. Refused, and errors of the agents."""
     metadata, spec = schedule["metadata"], schedule["spec"]
     key, asked = key_of(metadata), spec["template"]["spec"]
-    source = await find_source(api, metadata["namespace"], asked["source"])
-    group = source.group
-    require_possible({"consistency": "Crash", **asked}, source.members)
+    group = await group_of_source(api, metadata["namespace"], asked["source"])
     restores = await api.list(kinds.RESTORE_REQUEST)
     restore = restore_under_way(restores, metadata["namespace"], metadata["name"], group)
     suspended = bool(spec.get("suspend")) or bool(restore)
     wanted = wanted_of(spec, key, timing, suspended=suspended)
+    if not suspended:
+        source = await find_source(api, metadata["namespace"], asked["source"])
+        require_possible({"consistency": "Crash", **asked}, source.members)
     known = await agents.ask(lambda client: client.schedules(group))
     require_ours(known, key, group)
     found = known[0] if known and wanted.is_kept(known[0]) else await _set(agents, group, wanted)

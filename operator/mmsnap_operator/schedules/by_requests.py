@@ -15,13 +15,13 @@ from mmsnap_operator.cluster import Api, ApiError, kinds
 from mmsnap_operator.health.condition import Condition
 from mmsnap_operator.names import SCHEDULE_LABEL
 from mmsnap_operator.requests.ending import as_text, condition, instant
+from mmsnap_operator.schedules.group import group_of_source
 from mmsnap_operator.schedules.restores import restore_under_way
 from mmsnap_operator.schedules.retention import superfluous
 from mmsnap_operator.schedules.runs import Runs, key_of, request_of, runs_of
 from mmsnap_operator.schedules.timing import Cron, Interval
 from mmsnap_operator.service import Agents
 from mmsnap_operator.workloads.refusals import Refused
-from mmsnap_operator.workloads.source import find_source
 
 log = logging.getLogger(__name__)
 
@@ -78,10 +78,10 @@ class RequestedRuns:
             return ""
         try:
             wanted = self._spec["template"]["spec"]["source"]
-            group = (await find_source(self._api, metadata["namespace"], wanted)).group
+            group = await group_of_source(self._api, metadata["namespace"], wanted)
         except Refused:
-            group = ""
-        return restore_under_way(restores, metadata["namespace"], metadata["name"], group or "-")
+            group = "?"  # the name of none
+        return restore_under_way(restores, metadata["namespace"], metadata["name"], group)
 
     async def _begin(self, due: datetime, runs: Runs, failures: int) -> str | None:
         """The name of the request that was made; None: the one before is under way still."""
