@@ -86,6 +86,8 @@ class Schedules:
             except MmsnapError as error:
                 log.log(logging.DEBUG if silent else logging.WARNING, "schedules: %s", error)
                 silent = True
+            except Exception:
+                log.exception("which schedules are run here could not be looked up")
             with suppress(TimeoutError):
                 async with asyncio.timeout(LOOK_SECONDS):
                     await changed.wait()
@@ -116,27 +118,31 @@ class Schedules:
             await ledger.ask(ledger.catalog.beat, self._node)
         self._silence.heard(await ledger.ask(ledger.catalog.beats), now)
         nodes = await ledger.ask(ledger.catalog.nodes)
+        vacant = [each for each in schedules if self._is_vacant(each, nodes, now)]
+        # From when it was free without a break: who had it and lost it again begins anew.
+        self._vacant_since = {
+            each.group: self._vacant_since.get(each.group, now) for each in vacant
+        }
         mine = []
         for each in schedules:
             if each.node == self._node:
                 mine.append(each)
-            elif self._is_vacant(each, nodes, now) and await self._is_ours_now(each, now):
+            elif each in vacant and await self._is_ours_now(each, now):
                 mine.append(replace(each, node=self._node))
         return mine
 
     def _is_vacant(
         self, schedule: ScheduleRecord, nodes: Mapping[str, NodeRecord], now: float
     ) -> bool:
+        if schedule.node == self._node:
+            return False
         owner = nodes.get(schedule.node)
         silent = self._silence.seconds(schedule.node, now) > SILENT_SECONDS
-        if owner is None or owner.down or silent:
-            return True
-        self._vacant_since.pop(schedule.group, None)
-        return False
+        return owner is None or owner.down or silent
 
     async def _is_ours_now(self, schedule: ScheduleRecord, now: float) -> bool:
         ledger, group = self._ledger, schedule.group
-        since = self._vacant_since.setdefault(group, now)
+        since = self._vacant_since[group]
         rows = await ledger.ask(ledger.catalog.members, group)
         if not any(row.node == self._node for row in rows) and now - since < _STRANGER_SECONDS:
             return False
