@@ -210,6 +210,16 @@ def test_it_is_suspended_set_again_when_changed_by_hand_and_ends_with_its_object
     patch(suspend=False)
     site.mmsnap("schedule", "off", GROUP)
     eventually(lambda: taken(site) != before, "it to be set again", seconds=60)
+    patch(interval="5m")
+    eventually(
+        lambda: json.loads(site.mmsnap("schedule", "show", "-o", "json")) == [],
+        "the agents to keep it no more",
+    )
+    assert objects(site, "checkpointrequests")[1:] == [], "the first is not due yet"
+    patch(interval="2s")
+    eventually(
+        lambda: json.loads(site.mmsnap("schedule", "show", "-o", "json")), "them to keep it again"
+    )
     delete(site, "often")
     assert json.loads(site.mmsnap("schedule", "show", "-o", "json")) == []
 

@@ -76,11 +76,14 @@ def test_who_takes_over_begins_when_it_would_have_been_due() -> None:
 
 def test_a_node_is_silent_as_long_as_its_number_stands_still() -> None:
     silence = Silence()
-    silence.heard({"a": 1, "b": 7}, 0.0)
-    silence.heard({"a": 2, "b": 7}, 4.0)
+    for now in range(7):
+        silence.heard({"a": 1 if now < 4 else 2, "b": 7}, now)
     assert (silence.seconds("a", 6.0), silence.seconds("b", 6.0)) == (2.0, 6.0)
     assert silence.seconds("never", 6.0) == 0.0
     assert silence.seconds("never", 9.0) == 3.0
+    # The catalog was away, or this node was: that nothing was heard says nothing.
+    silence.heard({"a": 2, "b": 7}, 60.0)
+    assert (silence.seconds("a", 61.0), silence.seconds("b", 61.0)) == (1.0, 1.0)
 
 
 def test_every_second_is_every_second_and_the_last_stay(trio: Site) -> None:

@@ -123,3 +123,37 @@ def test_who_is_stopped_hands_it_over_at_once(nodes: Cluster, members: Bank) -> 
     assert time.monotonic() - began < 4
     owner.start()
     await_true(lambda: shown(asked)["consecutive_failures"] == 0, "all are there again")
+
+
+def test_a_run_that_waits_for_copies_has_them_when_it_is_told(
+    nodes: Cluster, members: Bank
+) -> None:
+    asked = nodes.nodes[0]
+    words = ("schedule", "set", "bank", "--every", "1s", "--wait", "replicated")
+    assert asked.mmsnap(*words, "--keep-last", "3").returncode == 0
+    await_more(asked)
+    for _ in range(3):
+        await_more(asked)
+        name = shown(asked)["last_checkpoint"]
+        told = asked.mmsnap("checkpoint", "show", "bank", name, "-o", "json")
+        if told.returncode == 0:  # it may have been let go meanwhile
+            assert json.loads(told.stdout)["durability"] == "replicated"
+    assert shown(asked)["consecutive_failures"] == 0
+
+
+def test_without_a_majority_of_etcd_nothing_is_run_and_then_it_goes_on(
+    nodes: Cluster, members: Bank
+) -> None:
+    asked = nodes.nodes[0]
+    owner = await_owner(asked)
+    await_more(asked)
+    for number in (1, 2):
+        nodes.etcd.kill(number)
+    time.sleep(8)
+    for number in (1, 2):
+        nodes.etcd.start(number)
+    await_true(lambda: asked.mmsnap("schedule", "show", "bank").returncode == 0, "etcd is back")
+    await_true(lambda: shown(asked)["consecutive_failures"] == 0, "it goes on")
+    await_more(asked)
+    assert shown(asked)["node"] == owner, "who could not be heard was not silent"
+    assert members.all_run()
