@@ -195,6 +195,36 @@ def test_a_restore_while_the_schedule_runs_is_not_disturbed(site: PodsSite) -> N
     assert all(site.restarts(PLACE, pod) == 0 for pod in PODS)
 
 
+def test_a_recreation_while_the_schedule_runs_begins_where_it_is_to(site: PodsSite) -> None:
+    """The fear: a checkpoint of half of the new pods becomes what the other half begin from."""
+    name = status(site, "keep", "checkpointrequest")["checkpointName"]
+    kept = {
+        pod: min(int(line.split()[1]) for line in said(site, pod) if line.startswith("back"))
+        for pod in PODS
+    }
+    before = status(site, "often")["lastCheckpointName"]
+    restore = made(
+        "RestoreRequest",
+        "anew",
+        source={"checkpointName": name},
+        strategy="Recreate",
+        target={"kind": "StatefulSet", "name": "count"},
+    )
+    create(site.cluster, PLACE, restore)
+    site.cluster.wait_for("restorerequest/anew", "condition=Complete", namespace=PLACE, seconds=180)
+    for pod in PODS:
+        assert said(site, pod)[0] == f"began {kept[pod]}"
+    eventually(
+        lambda: (
+            status(site, "often")["lastCheckpointName"] != before
+            and ready(site, "often") == ("True", "Running")
+        ),
+        "it to go on",
+        seconds=60,
+    )
+    assert len(taken(site)[-1]["members"]) == len(PODS)
+
+
 def test_it_is_suspended_set_again_when_changed_by_hand_and_ends_with_its_object(
     site: PodsSite,
 ) -> None:
