@@ -200,6 +200,8 @@ def test_restores_and_runs_take_turns(trio: Site) -> None:
         assert restored.behind == ()
     await_runs(trio, 3)
     assert now(trio).consecutive_failures == 0
+    trio.client.remove_schedule("g")
+    time.sleep(0.5)  # one may have been under way
     epochs = [each.epoch for each in trio.client.checkpoints("g")]
     for epoch in epochs[-3:]:
         trio.assert_one_instant(epoch, trio.workers)
