@@ -13,6 +13,7 @@ from mmsnap.catalog.catalog import (
     name_taken,
     no_checkpoint,
     no_node,
+    no_schedule,
 )
 from mmsnap.catalog.durability import durability
 from mmsnap.catalog.mirror import Mirrored
@@ -26,6 +27,8 @@ from mmsnap.catalog.records import (
     MemberState,
     NodeRecord,
     OnLoss,
+    ScheduleOutcome,
+    ScheduleRecord,
 )
 from mmsnap.catalog.sqlite_catalog import SqliteCatalog
 
@@ -42,6 +45,8 @@ __all__ = [
     "NoMajorityError",
     "NodeRecord",
     "OnLoss",
+    "ScheduleOutcome",
+    "ScheduleRecord",
     "SqliteCatalog",
     "durability",
     "epoch_named",
@@ -49,4 +54,5 @@ __all__ = [
     "name_taken",
     "no_checkpoint",
     "no_node",
+    "no_schedule",
 ]

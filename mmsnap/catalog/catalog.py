@@ -14,6 +14,8 @@ from mmsnap.catalog.records import (
     GroupRecord,
     MemberRecord,
     NodeRecord,
+    ScheduleOutcome,
+    ScheduleRecord,
 )
 from mmsnap.errors import AbortedError, FencedError, NotFoundError
 
@@ -148,6 +150,43 @@ class Catalog(ABC):
     def pin(self, group: str, epoch: int, pinned: bool) -> None:
         """Keep a checkpoint from pruning, or no longer; NotFoundError."""
 
+    # ---- schedules ----
+
+    @abstractmethod
+    def schedules(self, group: str | None = None) -> list[ScheduleRecord]:
+        """That of a group, or those of all groups, by group."""
+
+    @abstractmethod
+    def put_schedule(self, schedule: ScheduleRecord) -> None:
+        """Set a group's schedule, whatever it was; who runs it stays. NotFoundError: no group."""
+
+    @abstractmethod
+    def drop_schedule(self, group: str) -> None:
+        """The group has none any more, nor an outcome of one; NotFoundError."""
+
+    @abstractmethod
+    def claim_schedule(self, group: str, node: str, seen: str) -> bool:
+        """The node runs it from now on, unless somebody else than `seen` does.
+
+        Empty names mean nobody. False: it was not `seen` any more, or there is no schedule.
+        """
+
+    @abstractmethod
+    def schedule_outcomes(self, group: str | None = None) -> dict[str, ScheduleOutcome]:
+        """How the last runs went, by group; of those that ran."""
+
+    @abstractmethod
+    def put_schedule_outcome(self, group: str, outcome: ScheduleOutcome) -> None:
+        """A run is over; nothing is kept when there is no schedule any more."""
+
+    @abstractmethod
+    def beat(self, node: str) -> None:
+        """The node's service runs schedules; others take them over when it falls silent."""
+
+    @abstractmethod
+    def beats(self) -> dict[str, int]:
+        """A number for each node that ever did, another one each time it does."""
+
     # ---- copies ----
 
     @abstractmethod
@@ -210,6 +249,15 @@ def no_node(name: str) -> NotFoundError:
     """The error of a node that never announced itself, or was removed."""
     return NotFoundError(
         f"there is no node {name}", subject=name, hint="mmsnap node list shows which there are"
+    )
+
+
+def no_schedule(group: str) -> NotFoundError:
+    """The error of a schedule that was never set, or was removed."""
+    return NotFoundError(
+        f"group {group} has no schedule",
+        subject=group,
+        hint=f"mmsnap schedule set {group} --every 1s makes one",
     )
 
 

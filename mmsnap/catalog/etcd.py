@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,9 @@ from etcd3gw import exceptions
 from etcd3gw.client import Etcd3Client
 
 from mmsnap.catalog.catalog import NoMajorityError
+from mmsnap.errors import AbortedError
 
+TRIES: Final = 50  # of a change that others keep overtaking
 _API: Final = "/v3/"
 _TIMEOUT_SECONDS: Final = 5
 _ROUNDS: Final = 2  # through all endpoints, before it is told that none answers
@@ -126,6 +128,19 @@ class Etcd:
             f"etcd does not answer: {told[0][:200] if told else type(refusal).__name__}",
             hint="a majority of its members has to be up and within reach",
         ) from refusal
+
+
+def change_record(etcd: Etcd, key: str, change: Callable[[Record | None], Record | None]) -> None:
+    """Writes what `change` makes of one record, until it holds; None: it is to be gone."""
+    for _ in range(TRIES):
+        found = etcd.get(key)
+        wanted = change(found.record)
+        if found.record == wanted:
+            return
+        puts = {} if wanted is None else {key: wanted}
+        if etcd.change({key: found.revision}, puts, [key] if wanted is None else ()):
+            return
+    raise AbortedError(f"{key} is changed by others all the time", hint="try again")
 
 
 def _client(endpoint: str, tls: Tls | None) -> Etcd3Client:

@@ -6,20 +6,19 @@
     checkpoints/G/EPOCH      with the figures of its members; the key's number has 16 digits
     names/G/NAME             whose checkpoint it is
     copies/G/EPOCH           which nodes have the bytes, by member
+    schedules/G, outcomes/G, beats/NODE: see `etcd_schedules`
 
 Whatever changes a group also writes its record, and only if that is as it was read: so the record's
 revision puts all changes of a group in a row, and a change that was overtaken is thought anew.
-(Copies are told apart from that: they come and go beside whatever is done to the group.)
+(Copies and schedules are apart from that: they come and go beside whatever is done to the group.)
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from typing import Final
 
 from mmsnap.catalog.catalog import (
-    Catalog,
     epoch_named,
     fenced,
     group_taken,
@@ -30,7 +29,8 @@ from mmsnap.catalog.catalog import (
     require_deletable,
     superseded,
 )
-from mmsnap.catalog.etcd import Etcd, Record
+from mmsnap.catalog.etcd import TRIES, Etcd, Record, change_record
+from mmsnap.catalog.etcd_schedules import EtcdSchedules
 from mmsnap.catalog.read_back import checkpoint_of, member_of
 from mmsnap.catalog.records import (
     ASIDE_COUNT,
@@ -42,12 +42,10 @@ from mmsnap.catalog.records import (
 )
 from mmsnap.errors import AbortedError
 
-_TRIES: Final = 50
-
 Puts = dict[str, Record]
 
 
-class EtcdCatalog(Catalog):
+class EtcdCatalog(EtcdSchedules):
     """See `Catalog`. Every method raises AbortedError when etcd has no majority."""
 
     def __init__(self, etcd: Etcd) -> None:
@@ -59,7 +57,7 @@ class EtcdCatalog(Catalog):
     # ---- nodes ----
 
     def put_node(self, name: str, address: str) -> None:
-        self._change_record(f"nodes/{name}", lambda record: asdict(NodeRecord(name, address)))
+        change_record(self._etcd, f"nodes/{name}", lambda record: asdict(NodeRecord(name, address)))
 
     def set_node_down(self, name: str) -> None:
         def mark(record: Record | None) -> Record:
@@ -67,14 +65,14 @@ class EtcdCatalog(Catalog):
                 raise no_node(name)
             return {**record, "down": True}
 
-        self._change_record(f"nodes/{name}", mark)
+        change_record(self._etcd, f"nodes/{name}", mark)
 
     def drop_node(self, name: str) -> None:
         def drop(record: Record | None) -> None:
             if record is None:
                 raise no_node(name)
 
-        self._change_record(f"nodes/{name}", drop)
+        change_record(self._etcd, f"nodes/{name}", drop)
 
     def nodes(self) -> dict[str, NodeRecord]:
         nodes = (NodeRecord(**record) for record in self._etcd.list("nodes/"))
@@ -240,7 +238,7 @@ class EtcdCatalog(Catalog):
             nodes = sorted({*record["nodes"].get(member, ()), node})
             return {**record, "nodes": {**record["nodes"], member: nodes}}
 
-        self._change_record(_copies_key(group, epoch), add)
+        change_record(self._etcd, _copies_key(group, epoch), add)
 
     def drop_copy(self, group: str, epoch: int, member: str, node: str) -> None:
         def remove(record: Record | None) -> Record | None:
@@ -249,21 +247,7 @@ class EtcdCatalog(Catalog):
             nodes = [each for each in record["nodes"].get(member, ()) if each != node]
             return {**record, "nodes": {**record["nodes"], member: nodes}}
 
-        self._change_record(_copies_key(group, epoch), remove)
-
-    # ---- one change of a record of its own ----
-
-    def _change_record(self, key: str, change: Callable[[Record | None], Record | None]) -> None:
-        """Writes what `change` makes of the record, until it holds; None: it is to be gone."""
-        for _ in range(_TRIES):
-            found = self._etcd.get(key)
-            wanted = change(found.record)
-            if found.record == wanted:
-                return
-            puts = {} if wanted is None else {key: wanted}
-            if self._etcd.change({key: found.revision}, puts, [key] if wanted is None else ()):
-                return
-        raise AbortedError(f"{key} is changed by others all the time", hint="try again")
+        change_record(self._etcd, _copies_key(group, epoch), remove)
 
     # ---- one change of a group ----
 
@@ -281,7 +265,7 @@ class EtcdCatalog(Catalog):
         and its answer been lost.
         """
         key = f"groups/{group}"
-        for number in range(_TRIES):
+        for number in range(TRIES):
             try:
                 record, revision = self._group(group)
             except LookupError:

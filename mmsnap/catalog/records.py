@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, Literal
 
+from mmsnap.retention import Retention
+
 # So many numbers of a group are set aside for what its node does while etcd has no majority.
 ASIDE_COUNT: Final = 100
 
@@ -96,6 +98,46 @@ class NodeRecord:
     name: str
     address: str
     down: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleRecord:
+    """That a group is checkpointed again and again, and how; set by people.
+
+    Attributes:
+        wait: what each checkpoint is to reach before its run has succeeded.
+        replicas: copies on other nodes of each.
+        suspended: it is kept, but nothing is done.
+        node: the service that does it; empty: nobody yet, or there is only one.
+    """
+
+    group: str
+    every_ns: int
+    retention: Retention
+    wait: str = "captured"
+    timeout_ns: int = 0
+    max_pause_ns: int = 0
+    replicas: int = 0
+    labels: Mapping[str, str] = field(default_factory=dict)
+    suspended: bool = False
+    node: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleOutcome:
+    """How the last runs of a group's schedule went.
+
+    Attributes:
+        failures: how many of the last runs failed, one after the other.
+        error: why the last one did; empty when it did not.
+        checkpoint: the name of what the last run made that did not fail; empty: none did yet.
+        success_ns: when it was made, since 1970.
+    """
+
+    failures: int = 0
+    error: str = ""
+    checkpoint: str = ""
+    success_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from mmsnap.catalog.catalog import (
-    Catalog,
     epoch_named,
     fenced,
     group_taken,
@@ -33,11 +30,12 @@ from mmsnap.catalog.records import (
     NodeRecord,
     OnLoss,
 )
-from mmsnap.catalog.sqlite_schema import connect
-from mmsnap.errors import CorruptionError, UnsupportedError
+from mmsnap.catalog.sqlite_schedules import SqliteSchedules
+from mmsnap.catalog.sqlite_schema import alone, connect, transaction
+from mmsnap.errors import CorruptionError
 
 
-class SqliteCatalog(Catalog):
+class SqliteCatalog(SqliteSchedules):
     """See `Catalog`. CorruptionError when the file can not be read."""
 
     def __init__(self, path: Path) -> None:
@@ -56,13 +54,13 @@ class SqliteCatalog(Catalog):
     # ---- nodes ----
 
     def put_node(self, name: str, address: str) -> None:
-        raise _alone()
+        raise alone()
 
     def set_node_down(self, name: str) -> None:
-        raise _alone()
+        raise alone()
 
     def drop_node(self, name: str) -> None:
-        raise _alone()
+        raise alone()
 
     def nodes(self) -> dict[str, NodeRecord]:
         return {}
@@ -81,13 +79,13 @@ class SqliteCatalog(Catalog):
         return GroupRecord(*row)
 
     def next_epoch(self, group: str) -> int:
-        with self._transaction():
+        with transaction(self._sql):
             epoch = self.group(group).next_epoch
             self._sql.execute("UPDATE groups SET next_epoch = ? WHERE name = ?", (epoch + 1, group))
         return epoch
 
     def set_head(self, group: str, target: int, operation_epoch: int) -> None:
-        with self._transaction():
+        with transaction(self._sql):
             self._fence(group, operation_epoch)
             self._require(group, target)
             self._sql.execute(
@@ -97,7 +95,7 @@ class SqliteCatalog(Catalog):
             )
 
     def set_pending(self, group: str, target: int) -> None:
-        with self._transaction():
+        with transaction(self._sql):
             if target:
                 self._require(group, target)
             self._sql.execute("UPDATE groups SET pending_epoch = ? WHERE name = ?", (target, group))
@@ -117,7 +115,7 @@ class SqliteCatalog(Catalog):
         ]
 
     def put_member(self, member: MemberRecord) -> None:
-        with self._transaction():
+        with transaction(self._sql):
             self._sql.execute(
                 "INSERT INTO groups VALUES (?, NULL, 1, 0, 0) ON CONFLICT DO NOTHING",
                 (member.group,),
@@ -136,7 +134,7 @@ class SqliteCatalog(Catalog):
             )
 
     def drop_member(self, group: str, name: str) -> None:
-        with self._transaction():
+        with transaction(self._sql):
             self._sql.execute(
                 "DELETE FROM members WHERE group_name = ? AND name = ?", (group, name)
             )
@@ -144,7 +142,7 @@ class SqliteCatalog(Catalog):
     # ---- checkpoints ----
 
     def commit(self, checkpoint: GroupCheckpoint) -> None:
-        with self._transaction():
+        with transaction(self._sql):
             self._fence(checkpoint.group, checkpoint.epoch)
             self._insert(checkpoint)
             self._sql.execute(
@@ -154,7 +152,7 @@ class SqliteCatalog(Catalog):
 
     def adopt(self, checkpoint: GroupCheckpoint, *, pending: bool) -> None:
         epoch = checkpoint.epoch
-        with self._transaction():
+        with transaction(self._sql):
             try:
                 self._sql.execute(
                     "INSERT INTO groups VALUES (?, ?, ?, 0, ?)",
@@ -209,14 +207,14 @@ class SqliteCatalog(Catalog):
         return self.is_committed(group, epoch)  # what a commit left undone was rolled back
 
     def delete(self, group: str, epoch: int) -> None:
-        with self._transaction():
+        with transaction(self._sql):
             require_deletable(self.group(group), self.find(group, f"@{epoch}"))
             self._sql.execute(
                 "DELETE FROM checkpoints WHERE group_name = ? AND epoch = ?", (group, epoch)
             )
 
     def pin(self, group: str, epoch: int, pinned: bool) -> None:
-        with self._transaction():
+        with transaction(self._sql):
             self._require(group, epoch)
             self._sql.execute(
                 "UPDATE checkpoints SET pinned = ? WHERE group_name = ? AND epoch = ?",
@@ -232,23 +230,12 @@ class SqliteCatalog(Catalog):
         return None
 
     def put_copy(self, group: str, epoch: int, member: str, node: str) -> None:
-        raise _alone()
+        raise alone()
 
     def drop_copy(self, group: str, epoch: int, member: str, node: str) -> None:
-        raise _alone()
+        raise alone()
 
     # ---- inside a transaction ----
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._sql.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._sql.execute("COMMIT")
-        except BaseException:
-            if self._sql.in_transaction:
-                self._sql.execute("ROLLBACK")
-            raise
 
     def _fence(self, group: str, epoch: int) -> None:
         row = self._sql.execute(
@@ -302,12 +289,6 @@ class SqliteCatalog(Catalog):
                 for figures in checkpoint.members
             ],
         )
-
-
-def _alone() -> UnsupportedError:
-    return UnsupportedError(
-        "this service keeps its catalog to itself", hint="several nodes need `mmsnap agent --etcd`"
-    )
 
 
 def _figures(row: sqlite3.Row) -> MemberFigures:

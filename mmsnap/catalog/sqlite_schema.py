@@ -7,14 +7,36 @@ product. An older catalog is brought up here; a newer one is refused.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from mmsnap.errors import FormatVersionError
+from mmsnap.errors import FormatVersionError, UnsupportedError
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 
-_TABLES: Final = """
+# Kept beside the wishes is how the last runs went.
+_SCHEDULES: Final = """
+CREATE TABLE schedules (
+    group_name     TEXT PRIMARY KEY REFERENCES groups (name),
+    every_ns       INTEGER NOT NULL,
+    keep_last      INTEGER,
+    keep_within_ns INTEGER,
+    wait           TEXT NOT NULL,
+    timeout_ns     INTEGER NOT NULL,
+    max_pause_ns   INTEGER NOT NULL,
+    replicas       INTEGER NOT NULL,
+    labels         TEXT NOT NULL,
+    suspended      INTEGER NOT NULL,
+    failures       INTEGER NOT NULL DEFAULT 0,
+    error          TEXT NOT NULL DEFAULT '',
+    checkpoint     TEXT NOT NULL DEFAULT '',
+    success_ns     INTEGER NOT NULL DEFAULT 0
+) STRICT, WITHOUT ROWID;
+"""
+
+_TABLES: Final = f"""
 CREATE TABLE groups (
     name          TEXT PRIMARY KEY,
     head_epoch    INTEGER,
@@ -62,7 +84,7 @@ CREATE TABLE figures (
     PRIMARY KEY (group_name, epoch, member),
     FOREIGN KEY (group_name, epoch) REFERENCES checkpoints (group_name, epoch) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
-"""
+{_SCHEDULES}"""
 
 # What version 1 lacks: unmodified programs.
 _TO_VERSION_2: Final = """
@@ -73,6 +95,9 @@ ALTER TABLE figures ADD COLUMN freeze_ns INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE figures ADD COLUMN dump_ns INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE figures ADD COLUMN thaw_ns INTEGER NOT NULL DEFAULT 0;
 """
+
+# What a version lacks that the next one has.
+_UPGRADES: Final = {1: _TO_VERSION_2, 2: _SCHEDULES}
 
 
 def connect(path: Path) -> sqlite3.Connection:
@@ -97,6 +122,26 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All that is done inside, or nothing of it."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def alone() -> UnsupportedError:
+    """The error of what takes several nodes."""
+    return UnsupportedError(
+        "this service keeps its catalog to itself", hint="several nodes need `mmsnap agent --etcd`"
+    )
+
+
 def _require_schema(connection: sqlite3.Connection, path: Path) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:
@@ -104,8 +149,11 @@ def _require_schema(connection: sqlite3.Connection, path: Path) -> None:
         connection.executescript(
             f"BEGIN IMMEDIATE;{_TABLES}PRAGMA user_version = {SCHEMA_VERSION};COMMIT;"
         )
-    elif version == 1:
-        connection.executescript(f"BEGIN IMMEDIATE;{_TO_VERSION_2}PRAGMA user_version = 2;COMMIT;")
+    elif version < SCHEMA_VERSION:
+        for step in range(version, SCHEMA_VERSION):
+            connection.executescript(
+                f"BEGIN IMMEDIATE;{_UPGRADES[step]}PRAGMA user_version = {step + 1};COMMIT;"
+            )
     elif version > SCHEMA_VERSION:
         raise FormatVersionError(
             f"the catalog {path} has version {version}, this mmsnap reads {SCHEMA_VERSION}",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mmsnap.cli import checkpoint, node, transfer
+from mmsnap.cli import checkpoint, node, schedule, transfer
 from mmsnap.cli.agent import agent
 from mmsnap.cli.demo import demo
 from mmsnap.cli.doctor import doctor
@@ -67,6 +67,7 @@ application.command()(ps)
 application.command()(usage)
 application.command()(watch)
 application.add_typer(checkpoint.commands, name="checkpoint")
+application.add_typer(schedule.commands, name="schedule")
 application.add_typer(node.commands, name="node")
 application.command()(restore)
 application.command()(transfer.clone)

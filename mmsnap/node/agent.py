@@ -42,6 +42,7 @@ from mmsnap.node.peer_service import PeerService
 from mmsnap.node.pool_lock import PoolLock
 from mmsnap.node.replicas import Replicas
 from mmsnap.node.roles import Roles
+from mmsnap.node.schedules import Schedules
 from mmsnap.node.scraping import MembersNow, MetricsServer
 from mmsnap.node.service import AgentService
 from mmsnap.node.sweep import Sweeper
@@ -166,6 +167,11 @@ class Agent:
             self._mirroring = Mirroring(self._groups, desk.mirror, source)
         groups.append(self._groups)
         self._sweeper = Sweeper(self._groups)
+        if self._cluster is None:
+            self._schedules = Schedules(self._groups)
+        else:
+            own = Ledger(self._cluster.catalog())
+            self._schedules = Schedules(self._groups, self._cluster.node, own)
         self._metrics: MetricsServer | None = None
         if self._metrics_at is not None:
             desk.metrics.look_at(self.pool, MembersNow(self._groups))
@@ -182,6 +188,7 @@ class Agent:
             await self._replicas.start()
             self._leftovers = asyncio.create_task(look_for_leftovers(self._groups, self._mesh))
         self._sweeper.start()
+        self._schedules.start()
         log.info("serving the pool %s at %s", self.pool, self._socket)
 
     @property
@@ -226,6 +233,7 @@ class Agent:
         """End: no new calls, what is under way ends, members run on by themselves."""
         if self._metrics is not None:
             await asyncio.to_thread(self._metrics.stop)
+        await self._schedules.stop()
         await self._server.stop(_GRACE_SECONDS)
         if self._links is not None:
             await self._links.close()

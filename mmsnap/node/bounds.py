@@ -11,8 +11,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from mmsnap.errors import UnsupportedError
+from mmsnap.quantities import format_duration
 
 DURATION_MAX_NS: Final = 3600 * 10**9
+# Shorter, and the service would do little else; what it costs is in docs/decisions/schedules.md.
+EVERY_MIN_NS: Final = 50 * 10**6
+EVERY_MAX_NS: Final = 24 * 3600 * 10**9
 SIZE_MAX_BYTES: Final = 1 << 46
 LABELS_MAX_BYTES: Final = 1024
 REPLICAS_MAX: Final = 16
@@ -91,6 +95,15 @@ def check_duration_ns(what: str, duration_ns: int) -> int:
     if not 0 <= duration_ns <= DURATION_MAX_NS:
         raise ValueError(f"{what} is at most an hour, not {duration_ns} ns")
     return duration_ns
+
+
+def check_every_ns(every_ns: int) -> int:
+    """The interval of a schedule."""
+    if not EVERY_MIN_NS <= every_ns <= EVERY_MAX_NS:
+        raise ValueError(
+            f"a schedule runs every 50 ms to every day, not every {format_duration(every_ns)}"
+        )
+    return every_ns
 
 
 def check_size_bytes(size_bytes: int) -> int:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from mmsnap.catalog import GroupCheckpoint
+from mmsnap.catalog import GroupCheckpoint, GroupRecord
 from mmsnap.node.events import Events
 from mmsnap.node.ledger import Ledger
 from mmsnap.node.mesh import Mesh
 from mmsnap.node.metrics import Metrics
 from mmsnap.node.mirror import Mirror
+from mmsnap.node.perform import Participant
 from mmsnap.node.replicas import Replicas
 from mmsnap.node.switchboard import Switchboard
 
@@ -28,6 +30,7 @@ class Desk:
     replicas: Replicas | None = None  # and the copies there
     mirror: Mirror | None = None  # and what is known while etcd has no majority
     metrics: Metrics = field(default_factory=Metrics)
+    schedules_changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,8 @@ class CheckpointOrder:
     timeout_ns: int = 0  # for hooks and open updates; 0: the budgets' own
     automatic: bool = False
     replicas: int = 0
+    # Asked in the group's turn, before anything is done: what it raises is how it ends.
+    agreed: Callable[[GroupRecord, Collection[Participant]], Awaitable[None]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

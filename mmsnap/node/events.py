@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -59,10 +59,17 @@ class Events:
 
     def __init__(self) -> None:
         self._watchers: set[Watcher] = set()
+        self._listeners: list[Callable[[Event], None]] = []
 
     def tell(self, event: Event) -> None:
         for watcher in self._watchers:
             watcher.tell(event)
+        for listener in self._listeners:
+            listener(event)
+
+    def listen(self, listener: Callable[[Event], None]) -> None:
+        """A part of the service is told at once of all that happens here."""
+        self._listeners.append(listener)
 
     @contextmanager
     def watcher(self, group: str = "") -> Iterator[Watcher]:

@@ -28,7 +28,7 @@ from mmsnap.node.acquaintance import acquaint
 from mmsnap.node.desk import CheckpointOrder, Desk, Restored
 from mmsnap.node.events import Event
 from mmsnap.node.logs import about
-from mmsnap.node.outcomes import error_of, records_of
+from mmsnap.node.outcomes import BusyError, error_of, records_of
 from mmsnap.node.perform import Participant, perform
 from mmsnap.node.readers import Readers
 from mmsnap.node.seats import Seat, Seats
@@ -73,7 +73,9 @@ class LiveGroup:
         async with self.complete_turn() as seats:
             if order.name:
                 await self._require_unused(order.name)
-            parent = (await ledger.ask(ledger.catalog.group, self.name)).head_epoch
+            known = await ledger.ask(ledger.catalog.group, self.name)
+            if order.agreed is not None:
+                await order.agreed(known, seats)
             epoch = await ledger.ask(ledger.catalog.next_epoch, self.name)
             name = order.name or time.strftime(f"%Y%m%d-%H%M%S-e{epoch}", time.gmtime())
             operation = CheckpointOperation(
@@ -89,7 +91,7 @@ class LiveGroup:
                 group=self.name,
                 epoch=epoch,
                 name=name,
-                parent_epoch=parent,
+                parent_epoch=known.head_epoch,
                 created_ns=time.time_ns(),
                 held_ns=0,
                 automatic=order.automatic,
@@ -311,7 +313,7 @@ class LiveGroup:
         try:
             await asyncio.wait_for(self._turn.acquire(), deadline - time.monotonic())
         except TimeoutError:
-            raise AbortedError(
+            raise BusyError(
                 f"group {self.name} is busy with another operation", subject=self.name
             ) from None
         finally:

@@ -8,7 +8,7 @@ asks for the metrics, on the thread that answers them.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from mmsnap.catalog import ScheduleOutcome
 from mmsnap.group import CheckpointOperation, Finished, Operation
 from mmsnap.node.weights import used_bytes
 
@@ -77,6 +78,21 @@ class Metrics:
             buckets=_WRITTEN_BUCKETS,
             registry=self.registry,
         )
+        self._scheduled = Counter(
+            "mmsnap_schedule_runs_total",
+            "Runs of schedules on this node, by how they ended: committed, failed, or postponed "
+            "(the group was busy, or a restore of it waits for programs).",
+            ("result",),
+            registry=self.registry,
+        )
+        self._late = Histogram(
+            "mmsnap_schedule_late_seconds",
+            "How much later than it was due a run began.",
+            buckets=_OPERATION_BUCKETS,
+            registry=self.registry,
+        )
+        for result in ("committed", "failed", "postponed"):
+            self._scheduled.labels(result)
         for operation in OPERATIONS:
             # A rate needs the zero before the first.
             self._operations.labels(operation, COMMITTED)
@@ -103,6 +119,22 @@ class Metrics:
             parts = finished.figures.values()
             self._pause.observe(max(part.pause_ns for part in parts) / 1e9)
             self._written.observe(sum(part.size_bytes for part in parts))
+
+    def scheduled(self, result: str, late_seconds: float) -> None:
+        """A run of a schedule is over; `result` as in `scheduled_run`."""
+        self._scheduled.labels(result).inc()
+        self._late.observe(late_seconds)
+
+    def look_at_schedules(self, outcomes: Callable[[], Sequence[ScheduleOutcome]]) -> None:
+        """From now on the schedules that this node runs are told, too."""
+        here = Gauge("mmsnap_schedules", "Schedules that this node runs.", registry=self.registry)
+        here.set_function(lambda: len(outcomes()))
+        failing = Gauge(
+            "mmsnap_schedules_failing",
+            "Of these, the ones whose last run failed.",
+            registry=self.registry,
+        )
+        failing.set_function(lambda: sum(1 for each in outcomes() if each.failures))
 
     def look_at_replicas(self, lag_seconds: Callable[[], float]) -> None:
         """From now on how far copies lie behind is told, too."""

@@ -14,6 +14,8 @@ from mmsnap.catalog import (
     MemberState,
     NodeRecord,
     OnLoss,
+    ScheduleOutcome,
+    ScheduleRecord,
     durability,
 )
 from mmsnap.node.events import Event
@@ -133,6 +135,30 @@ def member_reply(
         head_epoch=head_epoch,
         engine=_ENGINES[row.engine],
         node=row.node,
+    )
+
+
+def schedule_reply(
+    schedule: ScheduleRecord, outcome: ScheduleOutcome, *, waiting: bool
+) -> pb.Schedule:
+    """A schedule and how its last runs went; `waiting`: for a restore of the group."""
+    return pb.Schedule(
+        group=schedule.group,
+        every_ns=schedule.every_ns,
+        keep_last=schedule.retention.keep_last,
+        keep_within_ns=schedule.retention.keep_within_ns,
+        wait=schedule.wait,
+        timeout_ns=schedule.timeout_ns,
+        max_pause_ns=schedule.max_pause_ns,
+        replicas=schedule.replicas,
+        labels=schedule.labels,
+        suspended=schedule.suspended,
+        node=schedule.node,
+        consecutive_failures=outcome.failures,
+        last_error=outcome.error,
+        last_checkpoint=outcome.checkpoint,
+        last_success_ns=outcome.success_ns,
+        waiting=waiting,
     )
 
 

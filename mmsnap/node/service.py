@@ -23,6 +23,7 @@ from mmsnap.node.desk import CheckpointOrder
 from mmsnap.node.groups import Groups
 from mmsnap.node.methods import streaming, unary
 from mmsnap.node.replies import checkpoint_reply, engine_of, event_reply, member_reply, on_loss_of
+from mmsnap.node.schedule_methods import ScheduleMethods
 from mmsnap.node.survey import events_everywhere, usage_everywhere
 from mmsnap.node.upkeep import (
     delete_checkpoint,
@@ -41,7 +42,7 @@ log = logging.getLogger(__name__)
 _DURABILITY_SECONDS: Final = 60.0
 
 
-class AgentService(mmsnap_pb2_grpc.AgentServicer):
+class AgentService(ScheduleMethods, mmsnap_pb2_grpc.AgentServicer):
     """mmsnap.v1.Agent, see mmsnap.proto."""
 
     def __init__(self, groups: Groups, callers: Callers, cluster: Cluster | None = None) -> None:

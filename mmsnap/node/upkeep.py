@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -38,29 +38,39 @@ async def delete_checkpoint(group: LiveGroup, name: str) -> None:
     await follow(group)
 
 
+def _any(checkpoint: GroupCheckpoint) -> bool:
+    return True
+
+
 async def prune_checkpoints(
-    group: LiveGroup, retention: Retention, *, dry_run: bool
+    group: LiveGroup,
+    retention: Retention,
+    *,
+    dry_run: bool,
+    among: Callable[[GroupCheckpoint], bool] = _any,
 ) -> list[GroupCheckpoint]:
-    """Delete what the policy lets go, and return it, ascending by epoch.
+    """Delete what the policy lets go of those `among`, and return it, ascending by epoch.
 
     Ages are by this node's clock, and the times of cuts by those of the nodes that coordinated
     them: `keep_within` is off by as much as these differ, and nothing else is.
     """
     if dry_run:
-        return await _prunable(group, retention)
+        return await _prunable(group, retention, among)
     async with _turn_of_some_node(group):
-        chosen = await _prunable(group, retention)
+        chosen = await _prunable(group, retention, among)
         gone = [each for each in chosen if await _forget(group, each)]
     if gone:
         await follow(group)
     return gone
 
 
-async def _prunable(group: LiveGroup, retention: Retention) -> list[GroupCheckpoint]:
+async def _prunable(
+    group: LiveGroup, retention: Retention, among: Callable[[GroupCheckpoint], bool]
+) -> list[GroupCheckpoint]:
     ledger, now_ns = group.desk.ledger, time.time_ns()
     record = await ledger.ask(ledger.catalog.group, group.name)
     return prunable(
-        await ledger.ask(ledger.catalog.checkpoints, group.name),
+        filter(among, await ledger.ask(ledger.catalog.checkpoints, group.name)),
         retention,
         age_ns=lambda each: now_ns - each.created_ns,
         needed=(record.head_epoch, record.pending_epoch),

@@ -8,6 +8,7 @@ import logging
 import kopf
 
 from mmsnap_operator.handlers import Handlers
+from mmsnap_operator.schedules.handlers import ScheduleHandlers
 from mmsnap_operator.surroundings import Surroundings
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ def run(health: str, surroundings: Surroundings, log_level: str = "INFO") -> Non
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     registry = kopf.OperatorRegistry()
     Handlers(registry, surroundings)
+    ScheduleHandlers(registry, surroundings.namespace)
     asyncio.run(
         kopf.operator(
             registry=registry, clusterwide=True, standalone=True, liveness_endpoint=health

@@ -12,7 +12,7 @@ import grpc
 from mmsnap.rpc.addresses import remote_target
 from mmsnap.rpc.failures import error_of
 from mmsnap.rpc.v1 import mmsnap_pb2_grpc
-from mmsnap_sdk import calls
+from mmsnap_sdk import calls, schedule_calls
 from mmsnap_sdk.calls import Call, waiting
 from mmsnap_sdk.checkpoint import Durability
 from mmsnap_sdk.client import Client
@@ -25,6 +25,7 @@ from mmsnap_sdk.service_records import (
     Member,
     Node,
     PoolUsage,
+    Schedule,
 )
 
 Result = TypeVar("Result")
@@ -105,6 +106,36 @@ class AsyncClient:
     ) -> list[GroupCheckpoint]:
         """See `Client.prune`."""
         return await self.ask(calls.prune(group, retention(keep_last, keep_within), dry_run))
+
+    async def set_schedule(
+        self,
+        group: str,
+        *,
+        every: timedelta | str,
+        keep_last: int | None = None,
+        keep_within: timedelta | str | None = None,
+        wait: Durability = "captured",
+        timeout: timedelta | str | None = None,
+        max_pause: timedelta | str | None = None,
+        replicas: int = 0,
+        labels: Mapping[str, str] | None = None,
+        suspended: bool = False,
+    ) -> Schedule:
+        """See `Client.set_schedule`."""
+        budgets = timeout, max_pause
+        kept = keep_last, keep_within
+        call = schedule_calls.set_schedule(
+            group, every, *kept, wait, *budgets, replicas, labels, suspended
+        )
+        return await self.ask(call)
+
+    async def schedules(self, group: str | None = None) -> list[Schedule]:
+        """See `Client.schedules`."""
+        return await self.ask(schedule_calls.schedules(group))
+
+    async def remove_schedule(self, group: str) -> None:
+        """See `Client.remove_schedule`."""
+        await self.ask(schedule_calls.remove_schedule(group))
 
     async def clone(
         self, group: str, name: str, new: str, members: Mapping[str, str] | None = None

@@ -15,7 +15,7 @@ import grpc
 from mmsnap.rpc.addresses import remote_target
 from mmsnap.rpc.failures import error_of
 from mmsnap.rpc.v1 import mmsnap_pb2_grpc
-from mmsnap_sdk import calls
+from mmsnap_sdk import calls, schedule_calls
 from mmsnap_sdk.calls import Call, waiting
 from mmsnap_sdk.checkpoint import Durability
 from mmsnap_sdk.connecting import OPTIONS, Heard, Hearing, credentials, find_address, ns_of
@@ -28,6 +28,7 @@ from mmsnap_sdk.service_records import (
     Node,
     PoolUsage,
     Progress,
+    Schedule,
 )
 
 Result = TypeVar("Result")
@@ -153,6 +154,50 @@ class Client:
             AbortedError: no node with members of the group gave its turn; nothing was deleted.
         """
         return self.ask(calls.prune(group, retention(keep_last, keep_within), dry_run))
+
+    def set_schedule(
+        self,
+        group: str,
+        *,
+        every: timedelta | str,
+        keep_last: int | None = None,
+        keep_within: timedelta | str | None = None,
+        wait: Durability = "captured",
+        timeout: timedelta | str | None = None,
+        max_pause: timedelta | str | None = None,
+        replicas: int = 0,
+        labels: Mapping[str, str] | None = None,
+        suspended: bool = False,
+    ) -> Schedule:
+        """Has the service checkpoint a group again and again, whatever was set before.
+
+        Its runs never overlap, and what is missed is not made up for. After each, checkpoints that
+        a schedule of the group made go when no rule keeps them; all others stay, and so do the
+        head and pinned ones.
+
+        Args:
+            every: 50 ms at least, a day at most.
+            keep_last, keep_within: what stays; without any, the newest ten.
+            wait, timeout, max_pause, replicas, labels: as for `checkpoint`, of each one.
+            suspended: it is kept, but nothing is done until it is set without.
+
+        Raises NotFoundError when there is no such group, UnsupportedError when `wait` or
+        `replicas` is more than the service can promise.
+        """
+        budgets = timeout, max_pause
+        kept = keep_last, keep_within
+        call = schedule_calls.set_schedule(
+            group, every, *kept, wait, *budgets, replicas, labels, suspended
+        )
+        return self.ask(call)
+
+    def schedules(self, group: str | None = None) -> list[Schedule]:
+        """That of a group, if it has one, or those of all groups; NotFoundError: no such group."""
+        return self.ask(schedule_calls.schedules(group))
+
+    def remove_schedule(self, group: str) -> None:
+        """The group is not checkpointed by itself any more; what was made stays. NotFoundError."""
+        self.ask(schedule_calls.remove_schedule(group))
 
     def clone(
         self, group: str, name: str, new: str, members: Mapping[str, str] | None = None

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from mmsnap_sdk.checkpoint import Checkpoint, MemberCheckpoint
+from mmsnap_sdk.checkpoint import Checkpoint, Durability, MemberCheckpoint
 
 MemberState = Literal["attached", "joining", "lost", "left"]
 OnLoss = Literal["rollback", "wait", "fresh"]
@@ -168,6 +169,40 @@ class PoolUsage:
     free_bytes: int
     regions: tuple[RegionShare, ...]
     nodes: tuple[NodeUsage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """That the service checkpoints a group again and again, and how the last runs went.
+
+    Attributes:
+        keep_last, keep_within: what stays of its checkpoints; None: that rule says nothing.
+        wait: what a checkpoint has to reach before its run has succeeded.
+        timeout, max_pause: as for a checkpoint; None: none was set.
+        suspended: it is kept, but nothing is done.
+        waiting: for a restore of the group, which waits for programs.
+        node: the one that runs it; empty: nobody yet, or there is only one.
+        consecutive_failures: how many of the last runs failed, one after the other.
+        last_error: why the last one did; empty when it did not.
+        last_checkpoint, last_success: of the last run that did not fail; empty, None: none did yet.
+    """
+
+    group: str
+    every: timedelta
+    keep_last: int | None
+    keep_within: timedelta | None
+    wait: Durability
+    timeout: timedelta | None
+    max_pause: timedelta | None
+    replicas: int
+    labels: Mapping[str, str]
+    suspended: bool
+    waiting: bool
+    node: str
+    consecutive_failures: int
+    last_error: str
+    last_checkpoint: str
+    last_success: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

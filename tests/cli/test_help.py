@@ -19,9 +19,16 @@ CHECKPOINT_COMMANDS = [
 ]
 
 
+SCHEDULE_COMMANDS = ["set", "show", "off"]
+
+
 @pytest.mark.parametrize(
     "command",
-    [[name] for name in COMMANDS] + [["checkpoint", name] for name in CHECKPOINT_COMMANDS],
+    [
+        *([name] for name in COMMANDS),
+        *(["checkpoint", name] for name in CHECKPOINT_COMMANDS),
+        *(["schedule", name] for name in SCHEDULE_COMMANDS),
+    ],
     ids=" ".join,
 )
 def test_command_without_an_example(mmsnap: Run, command: list[str]) -> None:
@@ -34,7 +41,7 @@ def test_command_without_an_example(mmsnap: Run, command: list[str]) -> None:
 
 def test_command_that_help_does_not_list(mmsnap: Run) -> None:
     listed = re.findall(r"^  ([a-z]+)  ", mmsnap("--help").stdout, re.MULTILINE)
-    assert set(listed) >= {*COMMANDS, "checkpoint"}
+    assert set(listed) >= {*COMMANDS, "checkpoint", "schedule"}
     listed = re.findall(r"^  ([a-z]+)  ", mmsnap("checkpoint", "--help").stdout, re.MULTILINE)
     assert set(listed) == set(CHECKPOINT_COMMANDS)
 

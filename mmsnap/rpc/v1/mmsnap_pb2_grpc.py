@@ -84,6 +84,21 @@ class AgentStub:
                 request_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.PruneRequest.SerializeToString,
                 response_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.PruneResponse.FromString,
                 _registered_method=True)
+        self.SetSchedule = channel.unary_unary(
+                '/mmsnap.v1.Agent/SetSchedule',
+                request_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.SetScheduleRequest.SerializeToString,
+                response_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.SetScheduleResponse.FromString,
+                _registered_method=True)
+        self.ListSchedules = channel.unary_unary(
+                '/mmsnap.v1.Agent/ListSchedules',
+                request_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ListSchedulesRequest.SerializeToString,
+                response_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ListSchedulesResponse.FromString,
+                _registered_method=True)
+        self.RemoveSchedule = channel.unary_unary(
+                '/mmsnap.v1.Agent/RemoveSchedule',
+                request_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.RemoveScheduleRequest.SerializeToString,
+                response_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.RemoveScheduleResponse.FromString,
+                _registered_method=True)
         self.VerifyCheckpoint = channel.unary_unary(
                 '/mmsnap.v1.Agent/VerifyCheckpoint',
                 request_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.VerifyCheckpointRequest.SerializeToString,
@@ -207,6 +222,27 @@ class AgentServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SetSchedule(self, request, context):
+        """Has a group checkpointed again and again by the service, whatever was set before. After each
+        run those of its checkpoints go that its retention does not keep.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSchedules(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveSchedule(self, request, context):
+        """Its checkpoints stay.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def VerifyCheckpoint(self, request, context):
         """Reads everything that a checkpoint stands on, of every member, and checks it.
         """
@@ -325,6 +361,21 @@ def add_AgentServicer_to_server(servicer, server):
                     servicer.Prune,
                     request_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.PruneRequest.FromString,
                     response_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.PruneResponse.SerializeToString,
+            ),
+            'SetSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetSchedule,
+                    request_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.SetScheduleRequest.FromString,
+                    response_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.SetScheduleResponse.SerializeToString,
+            ),
+            'ListSchedules': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSchedules,
+                    request_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ListSchedulesRequest.FromString,
+                    response_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ListSchedulesResponse.SerializeToString,
+            ),
+            'RemoveSchedule': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveSchedule,
+                    request_deserializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.RemoveScheduleRequest.FromString,
+                    response_serializer=mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.RemoveScheduleResponse.SerializeToString,
             ),
             'VerifyCheckpoint': grpc.unary_unary_rpc_method_handler(
                     servicer.VerifyCheckpoint,
@@ -647,6 +698,87 @@ class Agent:
             '/mmsnap.v1.Agent/Prune',
             mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.PruneRequest.SerializeToString,
             mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.PruneResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mmsnap.v1.Agent/SetSchedule',
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.SetScheduleRequest.SerializeToString,
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.SetScheduleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSchedules(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mmsnap.v1.Agent/ListSchedules',
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ListSchedulesRequest.SerializeToString,
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.ListSchedulesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveSchedule(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mmsnap.v1.Agent/RemoveSchedule',
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.RemoveScheduleRequest.SerializeToString,
+            mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2.RemoveScheduleResponse.FromString,
             options,
             channel_credentials,
             insecure,

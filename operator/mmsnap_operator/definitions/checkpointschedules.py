@@ -55,7 +55,8 @@ def _spec() -> Schema:
                     "keepLast": told(COUNT, "keep so many of the newest", maximum=100000),
                     "keepWithin": told(_DURATION, "keep what is younger, like 24h"),
                 },
-                about="what either rule keeps stays; without any, all of them do",
+                about="what either rule keeps stays; without any all do, under a minute "
+                    "the newest ten",
             ),
             "template": struct(
                 {
