@@ -1,16 +1,23 @@
+#!/usr/bin/env python3
 """The employees of `personnel-map`: insert them, query some, verify all.
 
     python personnel.py insert --entries 1000000
     python personnel.py query 17 4711
     python personnel.py verify --entries 1000000
+    python personnel.py clear
+    python personnel.py health
 
 Each employee is made of its number alone, so that every one can be compared with what it must be.
+The members are those of HAZELCAST_MEMBERS, else three on this machine.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -36,8 +43,11 @@ def employee(number: int) -> str:
 
 @contextmanager
 def connected(members: tuple[str, ...] = MEMBERS) -> Iterator[Any]:
-    """A client of the cluster; it tries again while members are away."""
-    client = HazelcastClient(cluster_members=list(members), smart_routing=True)
+    """A client of the cluster; it tries again while members are away.
+
+    Of a named cluster it speaks to one member: those of a clone know each other by old names.
+    """
+    client = HazelcastClient(cluster_members=list(members), smart_routing=members == MEMBERS)
     try:
         yield client
     finally:
@@ -68,6 +78,18 @@ def verify(client: Any, entries: int) -> tuple[int, int]:
     return missing, wrong
 
 
+def clear(client: Any) -> None:
+    """Lets all of them go."""
+    client.get_map(MAP).blocking().clear()
+
+
+def health(member: str) -> tuple[int, bool]:
+    """The size of the cluster as a member sees it, and whether that is safe."""
+    with urllib.request.urlopen(f"http://{member}/hazelcast/health", timeout=5) as reply:
+        told = json.load(reply)
+    return told["clusterSize"], told["clusterSafe"]
+
+
 def _tracked(entries: int, what: str) -> Iterator[range]:
     batches = [range(at, min(at + _BATCH, entries)) for at in range(0, entries, _BATCH)]
     yield from track(batches, what, console=Console(stderr=True), transient=True)
@@ -79,19 +101,36 @@ def main() -> int:
     for verb in ("insert", "verify"):
         verbs.add_parser(verb).add_argument("--entries", type=int, default=1_000_000)
     verbs.add_parser("query").add_argument("numbers", type=int, nargs="+")
+    for verb in ("clear", "health"):
+        verbs.add_parser(verb)
     options = parser.parse_args()
-    with connected() as client:
+    members = tuple(filter(None, os.environ.get("HAZELCAST_MEMBERS", "").split(","))) or MEMBERS
+    if options.verb == "health":
+        return _tell_health(members)
+    with connected(members) as client:
         if options.verb == "insert":
             insert(client, options.entries)
             print(f"{options.entries:,} employees are in {MAP}")
         elif options.verb == "query":
             for number, found in query(client, options.numbers).items():
                 print(number, found or "is not there")
+        elif options.verb == "clear":
+            clear(client)
+            print(f"{MAP} is empty")
         else:
             missing, wrong = verify(client, options.entries)
             print(f"{options.entries - missing - wrong:,} of {options.entries:,} are right")
             return int(bool(missing or wrong))
     return 0
+
+
+def _tell_health(members: tuple[str, ...]) -> int:
+    whole = True
+    for member in members:
+        size, safe = health(member)
+        whole = whole and safe and size == len(members)
+        print(f"{member}: a cluster of {size}, {'safe' if safe else 'not safe'}")
+    return int(not whole)
 
 
 if __name__ == "__main__":
