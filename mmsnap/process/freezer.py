@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +21,11 @@ _STEP_SECONDS: Final = 0.0002
 
 
 class Freezer(ABC):
-    """A cgroup for one program. `procs` inside `path` takes a process in."""
+    """A cgroup for one program. `procs` inside `path` takes a process in.
+
+    Inside of a container's cgroup it goes when the container does: then it is empty, and nothing in
+    it is held.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -33,7 +38,10 @@ class Freezer(ABC):
 
     def pids(self) -> list[int]:
         """Its processes, as numbered where this process is."""
-        return [int(pid) for pid in self.procs.read_text().split()]
+        try:
+            return [int(pid) for pid in self.procs.read_text().split()]
+        except FileNotFoundError:
+            return []
 
     def freeze(self, timeout_seconds: float) -> None:
         """Holds everything; QuiesceTimeoutError when a process does not come to rest."""
@@ -51,7 +59,8 @@ class Freezer(ABC):
 
     def thaw(self) -> None:
         """Lets everything run; nothing happens if it does."""
-        self._order(frozen=False)
+        with suppress(FileNotFoundError):
+            self._order(frozen=False)
 
     def kill(self) -> None:
         """SIGKILL to all, frozen or not; they are gone when `pids()` is empty."""

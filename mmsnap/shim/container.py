@@ -74,6 +74,7 @@ class ContainerInit:
         self._freezer = freezer
         self._enter = enter
         self._cgroups = _procs_of(pid)
+        self._failed = False
 
     @property
     def pid(self) -> int:
@@ -128,10 +129,12 @@ class ContainerInit:
         self._say(f"program {root_pid}")
 
     def fail(self) -> None:
-        """There is no program any more, and none will come: the container ends."""
-        self._say("fail")
+        """There is to be no program any more, and none will come: the container ends at the end."""
+        self._failed = True
 
     def end(self) -> None:
+        if self._failed:
+            self._say("fail")
         self._line.close()
 
     def _say(self, words: str) -> None:
