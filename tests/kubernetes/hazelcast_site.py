@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from tests.cluster.waiting import eventually
 from tests.kubernetes.pods_site import PodsSite
 
 ENTRIES: Final = 50_000
@@ -45,7 +44,7 @@ class Hazelcast:
 
     def create(self) -> None:
         """The manifests of the tutorial; under another name where it is a clone."""
-        for file in ("hazelcast.yaml", "client.yaml"):
+        for file in ("service.yaml", "hazelcast.yaml", "client.yaml"):
             text = (_MANIFESTS / file).read_text()
             text = text.replace("{name: hz}", f"{{name: {self._name}}}")
             text = re.sub(r"hz-(\d)", rf"{self._name}-\1", text)
@@ -58,15 +57,15 @@ class Hazelcast:
         for name in self._names:
             self._cluster.wait_for(f"pod/{name}", "delete", namespace=self._namespace)
 
-    def await_whole(self, seconds: float = 120) -> None:
+    def await_whole(self, seconds: int = 120) -> None:
         """Each member sees a cluster of three, which is safe."""
         self._cluster.wait_for("pod/client", namespace=self._namespace, seconds=60)
-        eventually(lambda: self.personnel("health"), f"{self.group} to be whole", seconds)
+        self.personnel("health", f"--wait={seconds}")
 
     def personnel(self, *words: str) -> str:
         """What a user does with the map, in the client's pod."""
         command = ("exec", "-n", self._namespace, "client", "--", "personnel", *words)
-        return self._cluster.kubectl(*command, seconds=120)
+        return self._cluster.kubectl(*command, seconds=150)
 
     def verify(self) -> str:
         """How many employees are right."""

@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from rich.progress import track
 MAP: Final = "personnel-map"
 MEMBERS: Final = ("127.0.0.1:5701", "127.0.0.1:5702", "127.0.0.1:5703")
 _BATCH: Final = 5_000
+_LOOK_SECONDS: Final = 0.2
 _DEPARTMENTS: Final = ("Accounts", "Design", "Engineering", "Research", "Sales", "Support")
 
 
@@ -83,11 +85,14 @@ def clear(client: Any) -> None:
     client.get_map(MAP).blocking().clear()
 
 
-def health(member: str) -> tuple[int, bool]:
-    """The size of the cluster as a member sees it, and whether that is safe."""
-    with urllib.request.urlopen(f"http://{member}/hazelcast/health", timeout=5) as reply:
-        told = json.load(reply)
-    return told["clusterSize"], told["clusterSafe"]
+def health(member: str) -> str:
+    """What a member says of the cluster that it sees."""
+    try:
+        with urllib.request.urlopen(f"http://{member}/hazelcast/health", timeout=5) as reply:
+            told = json.load(reply)
+    except (OSError, ValueError) as error:
+        return f"no answer: {error}"
+    return f"a cluster of {told['clusterSize']}, {'safe' if told['clusterSafe'] else 'not safe'}"
 
 
 def _tracked(entries: int, what: str) -> Iterator[range]:
@@ -101,12 +106,12 @@ def main() -> int:
     for verb in ("insert", "verify"):
         verbs.add_parser(verb).add_argument("--entries", type=int, default=1_000_000)
     verbs.add_parser("query").add_argument("numbers", type=int, nargs="+")
-    for verb in ("clear", "health"):
-        verbs.add_parser(verb)
+    verbs.add_parser("clear")
+    verbs.add_parser("health").add_argument("--wait", type=float, default=0, metavar="SECONDS")
     options = parser.parse_args()
     members = tuple(filter(None, os.environ.get("HAZELCAST_MEMBERS", "").split(","))) or MEMBERS
     if options.verb == "health":
-        return _tell_health(members)
+        return _tell_health(members, time.monotonic() + options.wait)
     with connected(members) as client:
         if options.verb == "insert":
             insert(client, options.entries)
@@ -124,13 +129,18 @@ def main() -> int:
     return 0
 
 
-def _tell_health(members: tuple[str, ...]) -> int:
-    whole = True
-    for member in members:
-        size, safe = health(member)
-        whole = whole and safe and size == len(members)
-        print(f"{member}: a cluster of {size}, {'safe' if safe else 'not safe'}")
-    return int(not whole)
+def _tell_health(members: tuple[str, ...], deadline: float) -> int:
+    """Waits until all are in one safe cluster, or the time is over."""
+    well = f"a cluster of {len(members)}, safe"
+    while True:
+        told = {member: health(member) for member in members}
+        is_well = set(told.values()) == {well}
+        if is_well or time.monotonic() > deadline:
+            break
+        time.sleep(_LOOK_SECONDS)
+    for member, words in told.items():
+        print(f"{member}: {words}")
+    return int(not is_well)
 
 
 if __name__ == "__main__":
