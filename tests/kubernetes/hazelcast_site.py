@@ -15,7 +15,8 @@ ENTRIES: Final = 50_000
 MEMBERS: Final = 3
 _PORT: Final = 5701
 _ESTABLISHED: Final = "01"
-_MANIFESTS: Final = Path(__file__).parents[2] / "tutorials/hazelcast/kubernetes"
+TUTORIAL: Final = Path(__file__).parents[2] / "tutorials/hazelcast"
+MANIFESTS: Final = TUTORIAL / "kubernetes"
 
 Connections = set[tuple[int, int, int]]
 
@@ -45,7 +46,7 @@ class Hazelcast:
     def create(self) -> None:
         """The manifests of the tutorial; under another name where it is a clone."""
         for file in ("service.yaml", "hazelcast.yaml", "client.yaml"):
-            text = (_MANIFESTS / file).read_text()
+            text = (MANIFESTS / file).read_text()
             text = text.replace("{name: hz}", f"{{name: {self._name}}}")
             text = re.sub(r"hz-(\d)", rf"{self._name}-\1", text)
             self._cluster.kubectl("apply", "-n", self._namespace, "-f", "-", stdin=text)

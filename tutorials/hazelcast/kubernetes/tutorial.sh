@@ -1,6 +1,6 @@
 #!/bin/sh
 # The tutorial as README.md prints it, in one go: on a cluster with mmsnap, by whoever may use it.
-# ENTRIES says how many employees.
+# ENTRIES says how many employees, a million by default.
 set -eux
 cd "$(dirname "$0")"
 
