@@ -1,4 +1,4 @@
-"""Commands of a text, typed into one shell as they are printed, with kubectl for the tests' cluster."""
+"""Commands of a text, typed into one shell as they are printed, with a kubectl for the cluster."""
 
 from __future__ import annotations
 
