@@ -39,3 +39,4 @@ def _note(process: Path, taken: dict[int, str]) -> None:
         for line in (thread / "status").read_text().splitlines():
             if line.startswith(_KEPT):
                 taken.setdefault(int(line.split()[-1]), name)
+    taken.pop(0, None)  # its session is of another namespace
