@@ -6,6 +6,7 @@ version 1. The folders are ours alone, under `mmsnap` in the hierarchy; the shim
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
@@ -18,6 +19,7 @@ from mmsnap.errors import QuiesceTimeoutError, UnsupportedError
 
 _FOLDER: Final = "mmsnap"
 _STEP_SECONDS: Final = 0.0002
+_BURIAL_SECONDS: Final = 1.0
 
 
 class Freezer(ABC):
@@ -80,11 +82,16 @@ class Freezer(ABC):
             time.sleep(_STEP_SECONDS)
 
     def remove(self) -> None:
-        """Gives the cgroup back, once it is empty."""
-        try:
-            self.path.rmdir()
-        except OSError:
-            return
+        """Gives the cgroup back: what is dead and not buried is in it for a moment more."""
+        deadline = time.monotonic() + _BURIAL_SECONDS
+        while True:
+            try:
+                self.path.rmdir()
+                return
+            except OSError as error:
+                if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                    return
+            time.sleep(_STEP_SECONDS)
 
     @abstractmethod
     def _order(self, *, frozen: bool) -> None: ...
