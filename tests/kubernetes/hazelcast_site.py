@@ -1,10 +1,8 @@
-"""The Hazelcast tutorial's cluster of three in pods: made, filled, asked and harmed."""
+"""The Hazelcast tutorial's cluster of three in pods, as it is seen from outside."""
 
 from __future__ import annotations
 
-import re
 import socket
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -30,56 +28,12 @@ class Pod:
 
 
 class Hazelcast:
-    """A set of members in a namespace, and a client beside them."""
+    """A set of members in a namespace."""
 
     def __init__(self, site: PodsSite, namespace: str, name: str = "hz") -> None:
-        self._site = site
         self._cluster = site.cluster
         self._namespace = namespace
-        self._name = name
         self._names = [f"{name}-{number}" for number in range(MEMBERS)]
-
-    @property
-    def group(self) -> str:
-        return f"{self._namespace}--{self._name}"
-
-    def create(self) -> None:
-        """The manifests of the tutorial; under another name where it is a clone."""
-        for file in ("service.yaml", "hazelcast.yaml", "client.yaml"):
-            text = (MANIFESTS / file).read_text()
-            text = text.replace("{name: hz}", f"{{name: {self._name}}}")
-            text = re.sub(r"hz-(\d)", rf"{self._name}-\1", text)
-            self._cluster.kubectl("apply", "-n", self._namespace, "-f", "-", stdin=text)
-
-    def delete(self) -> None:
-        """The set and its pods; service and client stay."""
-        words = ("delete", "statefulset", self._name, "-n", self._namespace, "--cascade=foreground")
-        self._cluster.kubectl(*words, "--wait=true", seconds=90)
-        for name in self._names:
-            self._cluster.wait_for(f"pod/{name}", "delete", namespace=self._namespace)
-
-    def await_whole(self, seconds: int = 120) -> None:
-        """Each member sees a cluster of three, which is safe."""
-        self._cluster.wait_for("pod/client", namespace=self._namespace, seconds=60)
-        self.personnel("health", f"--wait={seconds}")
-
-    def personnel(self, *words: str) -> str:
-        """What a user does with the map, in the client's pod."""
-        command = ("exec", "-n", self._namespace, "client", "--", "personnel", *words)
-        return self._cluster.kubectl(*command, seconds=150)
-
-    def verify(self) -> str:
-        """How many employees are right."""
-        try:
-            return self.personnel("verify", f"--entries={ENTRIES}").strip()
-        except subprocess.CalledProcessError as error:
-            return str(error.stdout).strip()
-
-    def kill(self) -> None:
-        """The Java processes, as nothing else would."""
-        for name in self._names:
-            kill = ("sh", "-c", "kill -KILL $(pidof java)")
-            self._cluster.kubectl("exec", "-n", self._namespace, name, "--", *kill)
 
     def connections(self) -> Connections:
         """Those between members: who asked (by number), who answers, and the port of the asker."""

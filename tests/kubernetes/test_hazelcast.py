@@ -1,9 +1,8 @@
-"""Three real Hazelcast members in pods: captured at one instant, and back in every way there is."""
+"""The Hazelcast tutorial on Kubernetes, typed as it is printed, and looked at in between."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from itertools import combinations
 from typing import Final
 
@@ -11,13 +10,13 @@ import pytest
 
 from tests.cluster.cluster import Cluster
 from tests.kubernetes.hazelcast_image import archive
-from tests.kubernetes.hazelcast_site import ENTRIES, MEMBERS, Connections, Hazelcast
+from tests.kubernetes.hazelcast_site import ENTRIES, MANIFESTS, MEMBERS, TUTORIAL, Hazelcast
 from tests.kubernetes.pods_site import PodsSite, pods_site
+from tests.kubernetes.printed import Shell, blocks, shell
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 ALL_RIGHT: Final = f"{ENTRIES:,} of {ENTRIES:,} are right"
-NONE_RIGHT: Final = f"0 of {ENTRIES:,} are right"
 
 
 @pytest.fixture(scope="module")
@@ -27,75 +26,46 @@ def site(cluster: Cluster) -> Iterator[PodsSite]:
         yield made
 
 
-@pytest.fixture(scope="module")
-def origin(site: PodsSite) -> Iterator[Hazelcast]:
-    """Filled, and captured as "full"."""
-    with _in_namespace(site, "demo") as made:
-        made.create()
-        made.await_whole()
-        made.personnel("insert", f"--entries={ENTRIES}")
-        site.mmsnap("checkpoint", "create", made.group, "--name", "full")
-        yield made
+@pytest.fixture
+def typed(site: PodsSite) -> Iterator[Shell]:
+    """A shell where the manifests are; what the tutorial made is gone afterwards."""
+    try:
+        with shell(site.cluster, MANIFESTS, ENTRIES=str(ENTRIES)) as made:
+            yield made
+    finally:
+        words = ("delete", "namespace", "demo", "staging", "--ignore-not-found", "--timeout=120s")
+        site.cluster.kubectl(*words, seconds=150)
 
 
-@pytest.fixture(scope="module")
-def connections(origin: Hazelcast) -> Connections:
-    """Those between members at the cut."""
-    found = origin.connections()
-    assert {frozenset(ends) for *ends, _ in found} == {
+def test_the_script_does_something_else_than_the_text() -> None:
+    script = (MANIFESTS / "tutorial.sh").read_text()
+    printed = blocks(TUTORIAL / "README.md", "On Kubernetes")
+    assert script.split("\n\n", 1)[1].strip() == "\n\n".join(printed)
+
+
+def test_hazelcast_does_not_come_back_as_it_is_printed(site: PodsSite, typed: Shell) -> None:
+    made, taken, harmed, in_place, recreated, cloned, ended = blocks(
+        TUTORIAL / "README.md", "On Kubernetes"
+    )
+    origin, clone = Hazelcast(site, "demo"), Hazelcast(site, "staging", "hz-copy")
+    typed.type(made)
+    pods, connections = origin.pods(), origin.connections()
+    assert {frozenset(ends) for *ends, _ in connections} == {
         frozenset(pair) for pair in combinations(range(MEMBERS), 2)
     }
-    return found
+    assert "Application" in typed.type(taken)
 
-
-def test_entries_and_pods_do_not_survive_in_place(
-    site: PodsSite, origin: Hazelcast, connections: Connections
-) -> None:
-    pods = origin.pods()
-    origin.personnel("clear")
-    assert origin.verify() == NONE_RIGHT
-    origin.kill()
-    site.mmsnap("restore", origin.group, "full", "--yes")
-    origin.await_whole()
-    assert origin.verify() == ALL_RIGHT
+    typed.type(harmed)
+    assert ALL_RIGHT in typed.type(in_place)
     assert origin.connections() == connections
     assert origin.pods() == pods
 
-
-def test_new_pods_do_not_go_on_where_the_old_ones_were(
-    site: PodsSite, origin: Hazelcast, connections: Connections
-) -> None:
-    pods = origin.pods()
-    origin.delete()
-    site.mmsnap("restore", origin.group, "full", "--yes")
-    origin.create()
-    origin.await_whole()
-    assert origin.verify() == ALL_RIGHT
+    assert ALL_RIGHT in typed.type(recreated)
     assert origin.connections() == connections
     for name, pod in origin.pods().items():
         assert pod.uid != pods[name].uid
         assert pod.address != pods[name].address
 
-
-def test_a_clone_and_its_origin_are_not_apart(
-    site: PodsSite, origin: Hazelcast, connections: Connections
-) -> None:
-    renamed = [f"--member={name}={name.replace('hz', 'hz-copy')}" for name in origin.pods()]
-    with _in_namespace(site, "staging", "hz-copy") as clone:
-        site.mmsnap("clone", origin.group, "full", clone.group, *renamed)
-        clone.create()
-        clone.await_whole()
-        assert clone.verify() == ALL_RIGHT
-        assert clone.connections() == connections
-        clone.personnel("clear")
-        origin.await_whole()
-        assert (clone.verify(), origin.verify()) == (NONE_RIGHT, ALL_RIGHT)
-
-
-@contextmanager
-def _in_namespace(site: PodsSite, place: str, name: str = "hz") -> Iterator[Hazelcast]:
-    site.namespace(place)
-    try:
-        yield Hazelcast(site, place, name)
-    finally:
-        site.cluster.kubectl("delete", "namespace", place, "--timeout=90s", seconds=120)
+    assert typed.type(cloned).count(ALL_RIGHT) == len(("the clone's", "the origin's"))
+    assert clone.connections() == origin.connections() == connections
+    typed.type(ended)
