@@ -82,10 +82,11 @@ def open_sockets(pids: Iterable[int]) -> list[Socket]:
     inodes = {inode for pid in pids for _, inode in socket_fds(pid)}
     found = []
     for table in ("tcp", "tcp6"):
-        file = Path(f"/proc/{pids[0]}/net/{table}")
-        if not file.exists():
+        try:
+            lines = Path(f"/proc/{pids[0]}/net/{table}").read_text().splitlines()[1:]
+        except (FileNotFoundError, ProcessLookupError):  # no such protocol, or no process
             continue
-        for line in file.read_text().splitlines()[1:]:
+        for line in lines:
             fields = line.split()
             inode, state = int(fields[9]), int(fields[3], 16)
             if inode in inodes and state not in (_TIME_WAIT, _SYN_RECEIVED):
@@ -95,12 +96,16 @@ def open_sockets(pids: Iterable[int]) -> list[Socket]:
 
 
 def socket_fds(pid: int) -> list[tuple[int, int]]:
-    """(file descriptor, inode) of the sockets of a process."""
+    """(file descriptor, inode) of the sockets of a process; none when it is gone."""
     found = []
-    for fd in Path(f"/proc/{pid}/fd").iterdir():
+    try:
+        fds = list(Path(f"/proc/{pid}/fd").iterdir())
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    for fd in fds:
         try:
             match = re.fullmatch(r"socket:\[(\d+)\]", str(fd.readlink()))
-        except FileNotFoundError:
+        except (FileNotFoundError, ProcessLookupError):
             continue
         if match:
             found.append((int(fd.name), int(match[1])))

@@ -119,14 +119,19 @@ class Engine:
             self._first.signal(self.root_pid, number)
 
     def end(self) -> None:
-        """Ends whatever runs, and gives back what was taken of the machine."""
+        """Ends whatever runs, and gives back what was taken of the machine.
+
+        Its connections are reset: ends that nobody acknowledges would keep their ports for minutes,
+        and the next restore in this network needs them.
+        """
         self._hold.let_go()
-        self._freezer.kill()
+        with reset_at_end(self._freezer.pids()):
+            self._freezer.kill()
+            try:
+                self._freezer.wait_empty(_END_SECONDS)
+            except TimeoutError as error:
+                log.warning("%s", error)
         self._first.end()
-        try:
-            self._freezer.wait_empty(_END_SECONDS)
-        except TimeoutError as error:
-            log.warning("%s", error)
         self._freezer.remove()
         self._reserve.release()
         (self._place.folder / _HELD_CONNECTIONS).unlink(missing_ok=True)

@@ -6,10 +6,12 @@ version 1. The folders are ours alone, under `mmsnap` in the hierarchy; the shim
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -17,10 +19,15 @@ from mmsnap.errors import QuiesceTimeoutError, UnsupportedError
 
 _FOLDER: Final = "mmsnap"
 _STEP_SECONDS: Final = 0.0002
+_BURIAL_SECONDS: Final = 1.0
 
 
 class Freezer(ABC):
-    """A cgroup for one program. `procs` inside `path` takes a process in."""
+    """A cgroup for one program. `procs` inside `path` takes a process in.
+
+    Inside of a container's cgroup it goes when the container does: then it is empty, and nothing in
+    it is held.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -33,7 +40,10 @@ class Freezer(ABC):
 
     def pids(self) -> list[int]:
         """Its processes, as numbered where this process is."""
-        return [int(pid) for pid in self.procs.read_text().split()]
+        try:
+            return [int(pid) for pid in self.procs.read_text().split()]
+        except FileNotFoundError:
+            return []
 
     def freeze(self, timeout_seconds: float) -> None:
         """Holds everything; QuiesceTimeoutError when a process does not come to rest."""
@@ -51,7 +61,8 @@ class Freezer(ABC):
 
     def thaw(self) -> None:
         """Lets everything run; nothing happens if it does."""
-        self._order(frozen=False)
+        with suppress(FileNotFoundError):
+            self._order(frozen=False)
 
     def kill(self) -> None:
         """SIGKILL to all, frozen or not; they are gone when `pids()` is empty."""
@@ -71,11 +82,16 @@ class Freezer(ABC):
             time.sleep(_STEP_SECONDS)
 
     def remove(self) -> None:
-        """Gives the cgroup back, once it is empty."""
-        try:
-            self.path.rmdir()
-        except OSError:
-            return
+        """Gives the cgroup back: what is dead and not buried is in it for a moment more."""
+        deadline = time.monotonic() + _BURIAL_SECONDS
+        while True:
+            try:
+                self.path.rmdir()
+                return
+            except OSError as error:
+                if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                    return
+            time.sleep(_STEP_SECONDS)
 
     @abstractmethod
     def _order(self, *, frozen: bool) -> None: ...

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
+from typing import Final
+
+_PROC: Final = Path("/proc")
+# As a process, a thread, a group of processes or a session: each keeps a number from all others.
+_KEPT: Final = ("NSpid:", "NSpgid:", "NSsid:")
 
 
 def number_inside(pid: int) -> int:
@@ -13,3 +19,24 @@ def number_inside(pid: int) -> int:
             if line.startswith("NSpid:"):
                 return int(line.split()[-1])
     return 0
+
+
+def numbers_in_use(pid: int) -> dict[int, str]:
+    """What is taken in the namespace that this process lives in, each with who has it."""
+    there = os.readlink(_PROC / str(pid) / "ns/pid")
+    taken: dict[int, str] = {}
+    for process in _PROC.iterdir():
+        if process.name.isdecimal():
+            with contextlib.suppress(OSError):
+                if os.readlink(process / "ns/pid") == there:
+                    _note(process, taken)
+    return taken
+
+
+def _note(process: Path, taken: dict[int, str]) -> None:
+    name = f"process {process.name} ({(process / 'comm').read_text().strip()})"
+    for thread in (process / "task").iterdir():
+        for line in (thread / "status").read_text().splitlines():
+            if line.startswith(_KEPT):
+                taken.setdefault(int(line.split()[-1]), name)
+    taken.pop(0, None)  # its session is of another namespace

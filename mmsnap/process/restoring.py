@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 from typing import Final
 
@@ -26,9 +27,12 @@ from mmsnap.process.criu import Criu, Running
 from mmsnap.process.first import First
 from mmsnap.process.freezer import Freezer
 from mmsnap.process.manifest import Manifest, Part
+from mmsnap.process.numbers import numbers_in_use
 from mmsnap.process.whereabouts import Moves
 
 _LOG: Final = "restore.log"
+_GOING_SECONDS: Final = 5.0
+_STEP_SECONDS: Final = 0.005
 _PID_LIMIT: Final = 1 << 22  # PID_MAX_LIMIT of the kernel
 
 
@@ -60,6 +64,7 @@ def restore(
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(mode=0o700)
     outer_count = _prepare(part.images, work, moves)
+    _await_numbers(part.images, first)
     _leave_room_for_criu(part.images, first)
     inherited = [
         f"--inherit-fd=fd[{fd}]:pipe:[{inode}]"
@@ -93,6 +98,20 @@ def let_go(freezer: Freezer) -> None:
             os.kill(pid, signal.SIGCONT)
         except ProcessLookupError:
             continue
+
+
+def _await_numbers(images: Path, first: First) -> None:
+    """Returns when the numbers of its processes are free: what had them may just be going."""
+    wanted = {number for task in image_file.tasks(images) for number in (task.pid, *task.threads)}
+    deadline = time.monotonic() + _GOING_SECONDS
+    while True:
+        taken = numbers_in_use(first.pid)
+        held = sorted(wanted & taken.keys())
+        if not held:
+            return
+        if time.monotonic() > deadline:
+            raise MmsnapError(f"process id {held[0]} is in use by {taken[held[0]]}")
+        time.sleep(_STEP_SECONDS)
 
 
 def _leave_room_for_criu(images: Path, first: First) -> None:

@@ -25,6 +25,8 @@ from mmsnap.process.numbers import number_inside
 
 _MESSAGE_MAX_BYTES: Final = 256
 _OUTPUTS: Final = 2
+# RESERVED_PIDS of the kernel is one more: when numbers begin anew, they do so there.
+_LAST_LOW_NUMBER: Final = 299
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,7 @@ class ContainerInit:
         self._freezer = freezer
         self._enter = enter
         self._cgroups = _procs_of(pid)
+        self._failed = False
 
     @property
     def pid(self) -> int:
@@ -83,7 +86,13 @@ class ContainerInit:
         return self._line.fileno()
 
     def start(self, command: Sequence[str], environment: Mapping[str, str], folder: str) -> None:
-        """It has them already: they are those of its container."""
+        """It has them already: they are those of its container.
+
+        Low numbers are left to what is there before the program, in every container anew: threads
+        of mmsnap-init and of the runtime. Where the kernel lets nobody choose, it is as it comes.
+        """
+        with contextlib.suppress(OSError):
+            self.number_next(_LAST_LOW_NUMBER)
         self._say("start")
 
     def signal(self, pid: int, number: int) -> None:
@@ -128,10 +137,12 @@ class ContainerInit:
         self._say(f"program {root_pid}")
 
     def fail(self) -> None:
-        """There is no program any more, and none will come: the container ends."""
-        self._say("fail")
+        """There is to be no program any more, and none will come: the container ends at the end."""
+        self._failed = True
 
     def end(self) -> None:
+        if self._failed:
+            self._say("fail")
         self._line.close()
 
     def _say(self, words: str) -> None:

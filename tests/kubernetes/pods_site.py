@@ -105,10 +105,10 @@ class PodsSite:
 
 
 @contextmanager
-def pods_site(cluster: Cluster) -> Iterator[PodsSite]:
+def pods_site(cluster: Cluster, capacity_gib: int = 1) -> Iterator[PodsSite]:
     operator = OperatorSite(cluster)
     operator.install()
-    operator.prepare("--pmem-emulation", "--mm-capacity", "1")
+    operator.prepare("--pmem-emulation", "--mm-capacity", str(capacity_gib))
     operator.label()
     operator.apply(manifest(podPrefixList=["hz"]))
     operator.await_condition("Ready", "True", seconds=180)

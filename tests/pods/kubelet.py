@@ -12,7 +12,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -261,10 +261,16 @@ class Kubelet:
         self.service.terminate()
         self.service.wait(_PATIENCE_SECONDS)
         for freezer in self._freezers:
-            self.until(lambda freezer=freezer: not freezer.pids(), "its processes end")  # type: ignore[misc]
-            freezer.path.rmdir() if freezer.path.exists() else None
+            # Its shim's own folder in it goes a moment after its processes.
+            self.until(lambda path=freezer.path: _removed(path), "its processes end")  # type: ignore[misc]
         mounts.unmount(self.folder)
         shutil.rmtree(self.folder)
+
+
+def _removed(cgroup: Path) -> bool:
+    with suppress(OSError):
+        cgroup.rmdir()
+    return not cgroup.exists()
 
 
 @contextmanager

@@ -30,6 +30,7 @@ while True:
     time.sleep(0.01)
 """
 _GROUP = "demo--hz"
+RESERVED = 300  # what a kernel does not give out again when its numbers begin anew
 
 
 def counter(node: Kubelet, pod: PodOfKubelet) -> subprocess.Popen[str]:
@@ -102,6 +103,16 @@ def test_a_new_pod_begins_where_its_predecessor_began(node: Kubelet) -> None:
     second = PodOfKubelet("hz-0")
     node.publish(second)
     assert next_count(counter(node, second)) >= 200
+
+
+def test_what_begins_before_a_program_takes_its_number_in_the_next_container(
+    node: Kubelet,
+) -> None:
+    """Threads of runtimes and of mmsnap-init get the lowest numbers, now more and now fewer."""
+    pod = PodOfKubelet("hz-0")
+    node.publish(pod)
+    program = node.run_program(pod, "sh", "-c", "echo $$; while :; do sleep 1; done")
+    assert next_count(program) == RESERVED
 
 
 def test_a_killed_shim_leaves_its_program_standing(node: Kubelet) -> None:

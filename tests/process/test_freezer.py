@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mmsnap.process.freezer import make_freezer
 from tests.process.programs import COUNTER, ECHO_CLIENT, ECHO_SERVER
 from tests.process.site import Shim, Site, await_true
 from tests.process.test_faults import in_the_cut
@@ -64,3 +65,12 @@ def test_nothing_stays_frozen_behind_a_killed_shim(here: Site) -> None:
     time.sleep(0.1)
     os.kill(counter.process.pid, signal.SIGKILL)
     await_true(lambda: not Path(f"/proc/{pid}").exists(), "the watchdog ended it", 10)
+
+
+def test_a_freezer_that_went_with_its_container_holds_somebody_up() -> None:
+    freezer = make_freezer("tests.gone")
+    freezer.remove()
+    freezer.thaw()
+    freezer.kill()
+    freezer.wait_empty(0)
+    assert freezer.pids() == []

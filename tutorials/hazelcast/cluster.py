@@ -40,6 +40,11 @@ def prepare() -> Path:
         for words in (["update"], ["install", "-y", "default-jre-headless"]):
             subprocess.run(["apt-get", "-q", *words], check=True, stdout=subprocess.DEVNULL)
     subprocess.run([_MMSNAP, "node", "prepare"], check=True, stdout=subprocess.DEVNULL)
+    return fetch_jar()
+
+
+def fetch_jar() -> Path:
+    """Hazelcast's jar, fetched unless it is there."""
     jar = cache_folder() / f"hazelcast-{VERSION}.jar"
     if not jar.exists():
         jar.parent.mkdir(parents=True, exist_ok=True)
