@@ -1,0 +1,32 @@
+"""`kubectl_complete-mmsnap`: what kubectl runs when Tab is pressed behind `kubectl mmsnap`.
+
+It answers as kubectl expects: a suggestion a line, its meaning behind a tab, and at the end what
+the shell is to do when there is none. The lines are those that typer makes for fish.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from contextlib import suppress
+from typing import Final
+
+from mmsnap_kubectl.application import application
+
+_PROGRAM: Final = "kubectl-mmsnap"
+_NO_FILES: Final = 4
+
+
+def main() -> None:
+    """Completes the last word of `sys.argv`; the others stand before it."""
+    *before, incomplete = sys.argv[1:] or [""]
+    line = shlex.join([_PROGRAM, *before]) + " "
+    os.environ |= {
+        "_KUBECTL_MMSNAP_COMPLETE": "complete_fish",
+        "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "_TYPER_COMPLETE_ARGS": line + (shlex.quote(incomplete) if incomplete else ""),
+    }
+    with suppress(SystemExit):
+        application(prog_name=_PROGRAM)
+    print(f":{_NO_FILES}")  # noqa: T201
