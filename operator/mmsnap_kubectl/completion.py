@@ -12,6 +12,8 @@ import sys
 from contextlib import suppress
 from typing import Final
 
+import typer.completion
+
 from mmsnap_kubectl.application import application
 
 _PROGRAM: Final = "kubectl-mmsnap"
@@ -25,8 +27,11 @@ def main() -> None:
     os.environ |= {
         "_KUBECTL_MMSNAP_COMPLETE": "complete_fish",
         "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+        "COLUMNS": "1000",  # else what options mean is cut into lines
         "_TYPER_COMPLETE_ARGS": line + (shlex.quote(incomplete) if incomplete else ""),
     }
+    # What typer does by itself where its own options for completion are shown.
+    typer.completion.completion_init()  # type: ignore[attr-defined]
     with suppress(SystemExit):
         application(prog_name=_PROGRAM)
     print(f":{_NO_FILES}")  # noqa: T201

@@ -177,7 +177,7 @@ def _first(decoder: json.JSONDecoder, text: bytearray) -> tuple[Manifest, int] |
 def _kind(resource: str) -> str:
     from mmsnap_kubectl.names import KINDS
 
-    return KINDS.get(resource) or resource.partition(".")[0]
+    return KINDS.get(resource) or resource.partition(".")[0].removesuffix("s")
 
 
 def _no_kubectl() -> MmsnapError:

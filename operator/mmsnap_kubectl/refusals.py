@@ -11,6 +11,8 @@ _SERVER: Final = re.compile(r"(?s)Error from server(?: \((?P<reason>\w+)\))?: (?
 _INVALID: Final = re.compile(r'(?s)The (?P<kind>\S+) "(?P<name>[^"]*)" is invalid:\s*(?P<words>.*)')
 _WEBHOOK: Final = re.compile(r'(?s).*?admission webhook "[^"]*" denied the request: (?P<words>.*)')
 _CREATING: Final = re.compile(r"(?s)error when (?:creating|patching|applying patch)[^:]*:\s*")
+_NO_NAMESPACE: Final = re.compile(r'namespaces "(?P<name>[^"]*)" not found')
+_NO_VALUE: Final = re.compile(r'Invalid value: "object": ')
 _NO_CONNECTION: Final = (
     "Unable to connect to the server",
     "The connection to the server",
@@ -73,7 +75,10 @@ def _of_server(said: str, subject: str) -> MmsnapError:
     words = _CREATING.sub("", answered["words"]) if answered else said
     reason = answered["reason"] if answered else None
     if reason == "NotFound":
-        return NotFoundError(f"{subject} is not there", subject=subject, hint=_where(words))
+        missing = _NO_NAMESPACE.match(words)
+        what = f"the namespace {missing['name']}" if missing else subject
+        hint = "-n chooses the namespace"
+        return NotFoundError(f"{what} is not there", subject=subject, hint=hint)
     if reason == "Forbidden" and "cannot" in words:
         return MmsnapError(
             f"you may not: {words.strip()}",
@@ -88,12 +93,6 @@ def _of_server(said: str, subject: str) -> MmsnapError:
     return MmsnapError(f"{subject}: {_joined(words)}", subject=subject)
 
 
-def _where(words: str) -> str:
-    if words.startswith("namespaces "):
-        return f"{words.strip()}; -n chooses the namespace"
-    return "-n chooses the namespace"
-
-
 def _without_warnings(told: str) -> str:
     lines = [line for line in told.strip().splitlines() if not line.startswith("Warning: ")]
     # Without a server, kubectl repeats what its cache says of it before it tells.
@@ -106,4 +105,5 @@ def _first_line(said: str) -> str:
 
 
 def _joined(words: str) -> str:
-    return "; ".join(line.strip().removeprefix("* ") for line in words.strip().splitlines())
+    plain = _NO_VALUE.sub("", words.strip())
+    return "; ".join(line.strip().removeprefix("* ") for line in plain.splitlines())
