@@ -12,24 +12,26 @@ from mmsnap.errors import (
     CorruptionError,
     MmsnapError,
     NotFoundError,
+    PauseExceededError,
+    QuiesceTimeoutError,
 )
 
 Manifest = Mapping[str, Any]
 
-# Reasons that are told apart by exit codes; any other is a failure like any.
+# The operator's reasons are the errors' names without `Error`; others are failures like any.
 _OF_REASONS: Final[Mapping[str, type[MmsnapError]]] = {
-    "Aborted": AbortedError,
-    "PauseExceeded": AbortedError,
-    "QuiesceTimeout": AbortedError,
-    "Corrupt": CorruptionError,
-    "Corruption": CorruptionError,
-    "BytesCorrupt": CorruptionError,
-    "NotFound": NotFoundError,
-    "BytesGone": NotFoundError,
-    "CheckpointNotFound": NotFoundError,
     "WorkloadNotFound": NotFoundError,
-    "AgentUnavailable": AgentUnavailableError,
-    "AgentsUnavailable": AgentUnavailableError,
+    **{
+        kind.__name__.removesuffix("Error"): kind
+        for kind in (
+            AbortedError,
+            AgentUnavailableError,
+            CorruptionError,
+            NotFoundError,
+            PauseExceededError,
+            QuiesceTimeoutError,
+        )
+    },
 }
 
 

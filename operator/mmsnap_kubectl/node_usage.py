@@ -5,6 +5,7 @@ Everybody who may read the MemoryMachine may know it; nobody needs a way to the 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from mmsnap_kubectl.kubectl import Kubectl
 from mmsnap_kubectl.names import MEMORY_MACHINES, SYSTEM_NAMESPACE
 
 _STALE_SECONDS: Final = 180
+_LOOK_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,23 @@ class Usage:
             if (region.get("group"), region.get("member")) == member
         ]
         return sum(told) if told else None
+
+
+def next_usage_of(kubectl: Kubectl, timeout_seconds: float) -> Usage:
+    """The next that the operator writes; MmsnapError when it writes none in time."""
+    deadline = time.monotonic() + timeout_seconds
+    before = usage_of(kubectl)
+    # By what changes: the clock of the operator's machine may be another than this one's.
+    while (found := usage_of(kubectl)).seen == before.seen:
+        if time.monotonic() > deadline:
+            raise MmsnapError(
+                f"no new figures within {timeout_seconds:.0f} s",
+                subject="usage",
+                hint="does the operator run? kubectl get pods -n memverge",
+                retryable=True,
+            )
+        time.sleep(_LOOK_SECONDS)
+    return found
 
 
 def usage_of(kubectl: Kubectl) -> Usage:

@@ -8,18 +8,24 @@ from typing import Annotated, Any, Final
 import typer
 
 from mmsnap.cli.output import Column, Format, Output, print_facts, print_json, print_table
+from mmsnap.cli.progress import working
 from mmsnap.errors import NotFoundError
 from mmsnap.quantities import format_size
 from mmsnap_kubectl.cluster import cluster
-from mmsnap_kubectl.node_usage import Usage, usage_of
+from mmsnap_kubectl.node_usage import Usage, next_usage_of, usage_of
 
 Row = Mapping[str, Any]
 
+_FRESH_SECONDS: Final = 60.0
 
-def usage(output: Output = Format.TABLE) -> None:
+
+Fresh = Annotated[bool, typer.Option("--fresh", help="Wait for the next figures, some seconds.")]
+
+
+def usage(fresh: Fresh = False, output: Output = Format.TABLE) -> None:
     """Show how much of the pools of all nodes is used.
 
-    It is what the operator saw last, some seconds ago. -n is the operator's namespace, by default
+    It is what the operator saw last, every ten seconds. -n is the operator's namespace, by default
     memverge; you need the right to read the MemoryMachine there.
 
     \b
@@ -27,7 +33,7 @@ def usage(output: Output = Format.TABLE) -> None:
         kubectl mmsnap usage
         kubectl mmsnap usage -o json
     """
-    told = usage_of(cluster())
+    told = _usage(fresh)
     if output is Format.JSON:
         print_json({"time": told.seen.isoformat(), "nodes": told.nodes})
     else:
@@ -37,6 +43,7 @@ def usage(output: Output = Format.TABLE) -> None:
 
 def show_usage(
     node: Annotated[str, typer.Option("--node", metavar="N", help="The node.")],
+    fresh: Fresh = False,
     output: Output = Format.TABLE,
 ) -> None:
     """Show what the pool of one node holds, and for whom, the largest first.
@@ -45,7 +52,7 @@ def show_usage(
     Example:
         kubectl mmsnap show-usage --node n1
     """
-    told = usage_of(cluster())
+    told = _usage(fresh)
     found = next((one for one in told.nodes if one["name"] == node), None)
     if found is None:
         known = ", ".join(one["name"] for one in told.nodes) or "none"
@@ -62,6 +69,13 @@ def show_usage(
         if found.get("regionsLeftOut"):
             typer.echo(f"and {found['regionsLeftOut']} smaller ones")
     _warn(told)
+
+
+def _usage(fresh: bool) -> Usage:
+    if not fresh:
+        return usage_of(cluster())
+    with working("waiting for the next figures"):
+        return next_usage_of(cluster(), _FRESH_SECONDS)
 
 
 def _facts(node: Row) -> list[tuple[str, str]]:

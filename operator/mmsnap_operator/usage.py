@@ -25,8 +25,6 @@ log = logging.getLogger(__name__)
 
 FIELDS: Final = ("nodes", "usageTime")  # of the status
 _PACE_SECONDS: Final = 10.0
-# So that what did not change is not taken for what nobody looked at.
-_REWRITE_SECONDS: Final = 60.0
 # What etcd takes of one object is limited: so many of the largest regions a node are told.
 _REGIONS_MAX: Final = 128
 _TROUBLE: Final = (ApiError, MmsnapError, aiohttp.ClientError, TimeoutError)
@@ -42,7 +40,7 @@ class UsageReport:
         self._namespace = namespace
 
     async def keep(self) -> None:
-        """Look, and write what changed, until cancelled."""
+        """Look and write until cancelled; what did not change too, with the time it was seen."""
         while True:
             try:
                 await self._write()
@@ -55,16 +53,13 @@ class UsageReport:
         machine = charge.in_charge(machines, self._namespace)
         if machine is None or machine["metadata"].get("deletionTimestamp"):
             return
-        before = machine.get("status") or {}
-        if not before.get("nodesReady"):
+        if not (machine.get("status") or {}).get("nodesReady"):
             return
         nodes = nodes_status(
             await self._agents.ask(lambda client: client.usage()),
             await self._agents.ask(lambda client: client.members()),
         )
         now = datetime.datetime.now(datetime.UTC)
-        if before.get("nodes") == nodes and not _is_due(before, now):
-            return
         told = dict(zip(FIELDS, (nodes, now.strftime("%Y-%m-%dT%H:%M:%SZ")), strict=True))
         await self._api.patch(
             kinds.MEMORY_MACHINE,
@@ -111,11 +106,3 @@ def _region(share: RegionShare) -> dict[str, Any]:
         "usedBytes": share.used_bytes,
         "checkpointCount": share.checkpoint_count,
     }
-
-
-def _is_due(before: Mapping[str, Any], now: datetime.datetime) -> bool:
-    written = before.get("usageTime")
-    if not written:
-        return True
-    age = now - datetime.datetime.fromisoformat(written)
-    return age.total_seconds() >= _REWRITE_SECONDS
