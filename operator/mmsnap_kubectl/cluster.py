@@ -37,7 +37,7 @@ _given: Final[MutableMapping[str, str]] = {}
 def commands(about: str | None = None) -> typer.Typer:
     """A group of commands."""
     told: dict[str, Any] = {} if about is None else {"help": about}
-    return typer.Typer(
+    made = typer.Typer(
         **told,
         no_args_is_help=True,
         # Plain help: loading rich would double the time that it takes.
@@ -45,6 +45,9 @@ def commands(about: str | None = None) -> typer.Typer:
         pretty_exceptions_enable=False,
         add_completion=False,
     )
+    if about is not None:
+        made.callback()(on_cluster(_told_by_its_help))
+    return made
 
 
 def on_cluster(command: Callable[..., None]) -> Callable[..., None]:
@@ -86,6 +89,10 @@ def cluster_of(context: typer.Context) -> Kubectl:
         given = {**{name: value for name, value in told.items() if value}, **given}
         place = place.parent
     return _kubectl(given)
+
+
+def _told_by_its_help() -> None:
+    """A group of commands does nothing itself."""
 
 
 def _kubectl(given: MutableMapping[str, str]) -> Kubectl:
