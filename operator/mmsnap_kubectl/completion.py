@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
+from io import StringIO
 from typing import Final
 
 import typer.completion
@@ -23,15 +24,17 @@ _NO_FILES: Final = 4
 def main() -> None:
     """Completes the last word of `sys.argv`; the others stand before it."""
     *before, incomplete = sys.argv[1:] or [""]
-    line = shlex.join([_PROGRAM, *before]) + " "
+    typed = shlex.join([_PROGRAM, *before]) + " "
     os.environ |= {
         "_KUBECTL_MMSNAP_COMPLETE": "complete_fish",
         "_TYPER_COMPLETE_FISH_ACTION": "get-args",
         "COLUMNS": "1000",  # else what options mean is cut into lines
-        "_TYPER_COMPLETE_ARGS": line + (shlex.quote(incomplete) if incomplete else ""),
+        "_TYPER_COMPLETE_ARGS": typed + (shlex.quote(incomplete) if incomplete else ""),
     }
     # What typer does by itself where its own options for completion are shown.
     typer.completion.completion_init()  # type: ignore[attr-defined]
-    with suppress(SystemExit):
+    with suppress(SystemExit), redirect_stdout(StringIO()) as told:
         application(prog_name=_PROGRAM)
+    for line in filter(None, told.getvalue().splitlines()):
+        print(line)  # noqa: T201
     print(f":{_NO_FILES}")  # noqa: T201

@@ -74,13 +74,12 @@ class FakeKubectl:
         log = self.folder / "asked"
         return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
 
-    def environment(self) -> dict[str, str]:
-        return os.environ | {"PATH": f"{self.folder}:/usr/bin:/bin", "TZ": "UTC"}
-
-    def run(self, *words: str, program: Path = MMSNAP) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *words: str, program: Path = MMSNAP, path: str = ""
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [program, *words],
-            env=self.environment(),
+            env=os.environ | {"PATH": path or f"{self.folder}:/usr/bin:/bin", "TZ": "UTC"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
