@@ -12,16 +12,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mmsnap.errors import MmsnapError
+from mmsnap.errors import AgentUnavailableError, MmsnapError, UnsupportedError
 from mmsnap_kubectl.refusals import refusal_of
 
 Manifest = dict[str, Any]
 
 _CHUNK_BYTES: Final = 1 << 16
 _AGAIN_SECONDS: Final = 0.5
+# An API server that has just started does not know definitions for a moment, either.
+_AWAY: Final = (AgentUnavailableError, UnsupportedError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,8 @@ class Kubectl:
 
     def apply(self, manifest: Mapping[str, Any]) -> Manifest:
         """Lets an object be so, whether there is one or not."""
-        return self._write(["apply", "--server-side", "--field-manager=kubectl-mmsnap"], manifest)
+        manager = "--field-manager=kubectl-mmsnap"
+        return self._write(["apply", "--server-side", "--force-conflicts", manager], manifest)
 
     def patch(self, resource: str, name: str, patch: Mapping[str, Any]) -> None:
         """Changes some fields of its specification; NotFoundError."""
@@ -87,8 +91,8 @@ class Kubectl:
         NotFoundError: it is not there to begin with, or not any more.
         """
         deadline = time.monotonic() + timeout_seconds
+        yield self.get(resource, name)
         while True:
-            yield self.get(resource, name)
             words = ["get", resource, name, "-o", "json", "--watch", "--output-watch-events"]
             for event in _documents(self._words(words), deadline):
                 if event["type"] == "DELETED":
@@ -98,6 +102,8 @@ class Kubectl:
             if time.monotonic() + _AGAIN_SECONDS >= deadline:
                 return
             time.sleep(_AGAIN_SECONDS)
+            with suppress(*_AWAY):
+                yield self.get(resource, name)
 
     def _write(self, words: Sequence[str], manifest: Mapping[str, Any]) -> Manifest:
         metadata = manifest["metadata"]

@@ -28,7 +28,11 @@ _NO_LOGIN: Final = (
     "You must be logged in",
     "the server has asked for the client to provide credentials",
 )
-_NO_DEFINITION: Final = ("the server doesn't have a resource type", "no matches for kind")
+_NO_DEFINITION: Final = (
+    "the server doesn't have a resource type",
+    "the server could not find the requested resource",
+    "no matches for kind",
+)
 
 
 def refusal_of(told: str, subject: str) -> MmsnapError:

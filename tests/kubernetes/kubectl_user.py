@@ -14,6 +14,7 @@ from tests.cluster.cluster import Cluster
 
 CHECKOUT = Path(__file__).parents[2]
 _PROGRAMS = Path(sys.executable).parent
+_PLACES = {"KUBECONFIG": "config", "KUBECACHEDIR": "cache"}
 
 
 class User:
@@ -21,11 +22,13 @@ class User:
 
     def __init__(self, cluster: Cluster, folder: Path, name: str = "") -> None:
         command = cluster.kubectl_command()
-        own = [word for word in command if word.startswith("--cache-dir=")]
         kubeconfig = next(word for word in command if word.startswith("--kubeconfig="))
-        program = [word for word in command if not word.startswith("--kubeconfig=")]
+        # kubectl takes no options of its own in front of a plugin's name.
+        program = [word for word in command if not word.startswith("--")]
+        program[1:1] = [word for word in command if word.startswith("--net=")]
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        self._started: list[subprocess.Popen[str]] = []
         (folder / "kubectl").write_text(f'#!/bin/sh\nexec {shlex.join(program)} "$@"\n')
         (folder / "kubectl").chmod(0o755)
         known = yaml.safe_load(Path(kubeconfig.removeprefix("--kubeconfig=")).read_text())
@@ -33,20 +36,20 @@ class User:
             for user in known["users"]:
                 user["user"]["as"] = name
         (folder / "config").write_text(yaml.safe_dump(known))
-        assert own, "kubectl would keep what it found out in the home of whoever runs the tests"
 
     @property
     def environment(self) -> dict[str, str]:
         path = f"{self._folder}:{_PROGRAMS}:{os.environ['PATH']}"
-        return os.environ | {"PATH": path, "KUBECONFIG": str(self._folder / "config")}
+        home = {name: str(self._folder / place) for name, place in _PLACES.items()}
+        return os.environ | home | {"PATH": path}
 
     def mmsnap(self, *words: str) -> subprocess.CompletedProcess[str]:
         """`kubectl mmsnap …`, to its end."""
         return self._run(["kubectl", "mmsnap", *words])
 
     def starts(self, *words: str) -> subprocess.Popen[str]:
-        """The same, while it runs."""
-        return subprocess.Popen(
+        """The same, while it runs; `leave` ends it."""
+        running = subprocess.Popen(
             ["kubectl", "mmsnap", *words],
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -54,6 +57,14 @@ class User:
             stderr=subprocess.PIPE,
             text=True,
         )
+        self._started.append(running)
+        return running
+
+    def leave(self) -> None:
+        """Nothing that was started goes on."""
+        for running in self._started:
+            running.kill()
+            running.communicate()
 
     def types(self, script: str) -> subprocess.CompletedProcess[str]:
         """Lines of a shell in the checkout; the first that fails ends it."""

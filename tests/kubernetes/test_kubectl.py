@@ -1,4 +1,4 @@
-"""`kubectl mmsnap` on a real API server: what it makes is taken, and nobody gets more than their rights.
+"""`kubectl mmsnap` on a real API server: what it makes is taken, with a person's own rights.
 
 The test is the operator here, so that every end of a request can be had at will; that the operator
 brings them about is tested where requests are.
@@ -26,15 +26,18 @@ _ENDED_SECONDS = 30
 @pytest.fixture(scope="module")
 def definitions(cluster: Cluster) -> Iterator[Cluster]:
     files = [word for file in _DEFINITIONS for word in ("-f", str(file))]
-    cluster.kubectl("apply", "--server-side", *files)
+    for file in _DEFINITIONS:
+        cluster.apply(file)
     cluster.kubectl("wait", "--for=condition=Established", *files, "--timeout=30s")
     yield cluster
     cluster.kubectl("delete", "--ignore-not-found", *files, seconds=120)
 
 
 @pytest.fixture
-def admin(definitions: Cluster, tmp_path: Path) -> User:
-    return User(definitions, tmp_path / "admin")
+def admin(definitions: Cluster, tmp_path: Path) -> Iterator[User]:
+    user = User(definitions, tmp_path / "admin")
+    yield user
+    user.leave()
 
 
 def tell(
@@ -81,6 +84,13 @@ def ended(running: subprocess.Popen[str]) -> tuple[int, str, str]:
     return running.returncode, said, complained
 
 
+def watches(running: subprocess.Popen[str]) -> bool:
+    """Whether a child of it is a kubectl that watches."""
+    process = Path(f"/proc/{running.pid}")
+    children = (process / f"task/{running.pid}/children").read_text().split()
+    return any(b"--watch" in Path(f"/proc/{child}/cmdline").read_bytes() for child in children)
+
+
 def test_checkpoint_is_waited_for_and_shown(
     definitions: Cluster, namespace: str, admin: User
 ) -> None:
@@ -123,7 +133,7 @@ def test_wait_outlives_the_api_server_and_ends_with_the_object(
     )
     assert made.stdout == "checkpointrequest/one\n", made.stderr
     running = admin.starts("wait", "checkpointrequest/one", "-n", namespace, "--timeout", "90s")
-    definitions.kubectl("annotate", "checkpointrequest/one", "-n", namespace, "seen=once")
+    eventually(lambda: watches(running), "the watch")
     definitions.restart("apiserver")
     tell(
         definitions, namespace, "checkpointrequest/one", condition("Complete", "True", "Committed")
@@ -134,6 +144,7 @@ def test_wait_outlives_the_api_server_and_ends_with_the_object(
 
     admin.mmsnap("checkpoint", "create", "sts/hz", "-n", namespace, "--name", "two", "--no-wait")
     running = admin.starts("wait", "checkpointrequest/two", "-n", namespace, "--timeout", "90s")
+    eventually(lambda: watches(running), "the watch")
     definitions.kubectl("delete", "checkpointrequest/two", "-n", namespace)
     code, _, complained = ended(running)
     assert code == 3
@@ -224,10 +235,10 @@ def test_person_does_only_what_their_rights_allow(
     definitions: Cluster, namespace: str, tmp_path: Path
 ) -> None:
     """A viewer sees, and takes nothing; elsewhere they see nothing."""
-    definitions.kubectl("create", "role", "viewer", "-n", namespace,
-                        "--verb=get,list,watch", "--resource=checkpoints.mm.memverge.com")  # fmt: skip
-    definitions.kubectl("create", "rolebinding", "viewer", "-n", namespace,
-                        "--role=viewer", "--user=vera")  # fmt: skip
+    rights = ("--verb=get,list,watch", "--resource=checkpoints.mm.memverge.com")
+    definitions.kubectl("create", "role", "viewer", "-n", namespace, *rights)
+    whose = ("--role=viewer", "--user=vera")
+    definitions.kubectl("create", "rolebinding", "viewer", "-n", namespace, *whose)
     taken(definitions, namespace, "hz-1")
     vera = User(definitions, tmp_path / "vera", "vera")
     assert "hz-1" in vera.mmsnap("checkpoint", "list", "-n", namespace).stdout
