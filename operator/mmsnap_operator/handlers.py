@@ -80,9 +80,7 @@ class Handlers:
         self._webhook = PodWebhook(self._requests.site, self._surroundings.namespace)
         await self._webhook.start()
         self._requests.start()
-        report = UsageReport(
-            self._api, self._requests.site.agents, self._surroundings.namespace
-        )
+        report = UsageReport(self._api, self._requests.site.agents, self._surroundings.namespace)
         self._usage = asyncio.create_task(report.keep())
 
     async def stop(self, **_: Any) -> None:
