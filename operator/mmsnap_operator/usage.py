@@ -46,6 +46,9 @@ class UsageReport:
                 await self._write()
             except _TROUBLE as error:
                 log.info("the nodes' usage is not known: %s", error)
+            except Exception:
+                # A defect here must not end what people take for the present usage.
+                log.exception("the nodes' usage is not written")
             await asyncio.sleep(_PACE_SECONDS)
 
     async def _write(self) -> None:

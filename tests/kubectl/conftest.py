@@ -79,13 +79,26 @@ class FakeKubectl:
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [program, *words],
-            env=os.environ | {"PATH": path or f"{self.folder}:/usr/bin:/bin", "TZ": "UTC"},
+            env=self._environment(path),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=30,
             check=False,
         )
+
+    def starts(self, *words: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [MMSNAP, *words],
+            env=self._environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def _environment(self, path: str = "") -> dict[str, str]:
+        return os.environ | {"PATH": path or f"{self.folder}:/usr/bin:/bin", "TZ": "UTC"}
 
 
 @pytest.fixture

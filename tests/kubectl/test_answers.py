@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
 from typing import Any
 
 import pytest
 
+from tests.cluster.waiting import eventually
 from tests.kubectl.conftest import FakeKubectl, checkpoint, condition, items, request
 
 REQUESTS = "checkpointrequests.mm.memverge.com"
@@ -114,6 +116,25 @@ def test_wait_for_what_never_comes_has_an_end(kubectl: FakeKubectl) -> None:
     assert ended.returncode == 1
     assert "nobody took it up within 1 s" in ended.stderr
     assert "memory-machine-operator" in ended.stderr
+
+
+def test_interrupted_wait_says_that_the_request_goes_on(kubectl: FakeKubectl) -> None:
+    kubectl.answer("create", echo=True)
+    kubectl.answer("get", "--watch", pieces=["", ""], pace=20)
+    kubectl.answer("get", says=request("one"))
+    with kubectl.starts("checkpoint", "create", "hz", "--name", "one") as running:
+        eventually(lambda: any("--watch" in words for words in kubectl.asked), "the watch")
+        running.send_signal(signal.SIGINT)
+        _, complained = running.communicate(timeout=20)
+    assert running.returncode == 130
+    assert "checkpointrequest/one goes on without you: kubectl mmsnap wait" in complained
+    assert "Traceback" not in complained
+
+
+def test_wait_needs_no_timeout(kubectl: FakeKubectl) -> None:
+    kubectl.answer("get", says=request("one", condition("Complete", "True", "Committed")))
+    assert kubectl.run("wait", "one").stdout == "checkpointrequest/one is Complete\n"
+    assert kubectl.run("wait", "one", "--for", "Complete", "-n", "demo").returncode == 0
 
 
 def test_watch_that_the_server_ends_is_begun_again(kubectl: FakeKubectl) -> None:
