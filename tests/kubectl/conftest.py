@@ -39,8 +39,8 @@ if answer.get("echo"):
     made["spec"].setdefault("timeoutSeconds", 60)
     sys.stdout.write(json.dumps(made))
 for piece in answer.get("pieces", ()):
-    sys.stdout.write(piece)
-    sys.stdout.flush()
+    sys.stdout.buffer.write(piece.encode("latin-1" if answer.get("raw") else "utf-8"))
+    sys.stdout.buffer.flush()
     time.sleep(answer.get("pace", 0))
 sys.stderr.write(answer.get("stderr", ""))
 sys.exit(answer.get("code", 0))
@@ -55,7 +55,10 @@ class FakeKubectl:
     answers: list[dict[str, Any]]
 
     def answer(self, verb: str, *words: str, **answer: Any) -> None:
-        """The first that fits is given: `says` as JSON, or `pieces`, `stderr` and `code`."""
+        """The first that fits is given: `says` as JSON, or `pieces`, `stderr` and `code`.
+
+        With `raw` each character of the pieces is a byte.
+        """
         if "says" in answer:
             answer["pieces"] = [json.dumps(answer.pop("says"))]
         self.answers.append({"verb": verb, "with": words, **answer})

@@ -94,13 +94,15 @@ def test_failed_request_is_an_exit_code_and_ends_the_waiting(
 
 def test_watch_that_comes_in_pieces(kubectl: FakeKubectl) -> None:
     """A pipe cuts where it likes, also in the middle of a letter."""
+    early = request("one", condition("Complete", "False", "Cutting", "früh"))
     late = request("one", condition("Complete", "True", "Committed", "fertig: müßig"))
     text = "".join(
         json.dumps({"type": kind, "object": seen}, indent=4, ensure_ascii=False) + "\n"
-        for kind, seen in (("ADDED", request("one")), ("MODIFIED", late))
+        for kind, seen in (("ADDED", early), ("MODIFIED", late))
     )
-    pieces = [text[at : at + 97] for at in range(0, len(text), 97)]
-    kubectl.answer("get", "--watch", pieces=pieces, pace=0.01)
+    raw = text.encode().decode("latin-1")
+    cut = raw.index("Ã") + 1
+    kubectl.answer("get", "--watch", pieces=[raw[:97], raw[97:cut], raw[cut:]], raw=True, pace=0.2)
     kubectl.answer("get", says=request("one"))
     ended = kubectl.run("wait", "checkpointrequest/one", "--timeout", "20s")
     assert ended.returncode == 0, ended.stderr
