@@ -20,6 +20,12 @@ Manifest = Mapping[str, Any]
 
 # The operator's reasons are the errors' names without `Error`; others are failures like any.
 _OF_REASONS: Final[Mapping[str, type[MmsnapError]]] = {
+    "BytesGone": NotFoundError,
+    "CheckpointDeleted": NotFoundError,
+    "CheckpointNotFound": NotFoundError,
+    "Corrupt": CorruptionError,
+    "NoReadyCheckpoint": NotFoundError,
+    "ScheduleNotFound": NotFoundError,
     "WorkloadNotFound": NotFoundError,
     **{
         kind.__name__.removesuffix("Error"): kind
@@ -33,6 +39,10 @@ _OF_REASONS: Final[Mapping[str, type[MmsnapError]]] = {
         )
     },
 }
+
+
+# Why a Checkpoint is not Ready, and will never be again.
+_LOST: Final = frozenset({"BytesGone", "Corrupt"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +76,11 @@ def conditions_of(seen: Manifest) -> dict[str, Condition]:
 
 
 def failure_of(seen: Manifest) -> Condition | None:
-    """Why a request failed; None: it did not, or not yet."""
+    """Why a request failed, or a Checkpoint was lost; None: it did not, or not yet."""
     told = conditions_of(seen)
+    ready = told.get("Ready")
+    if ready is not None and not ready.holds and ready.reason in _LOST:
+        return ready
     failed = told.get("Failed")
     if failed is not None and failed.holds:
         return failed

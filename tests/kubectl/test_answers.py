@@ -92,6 +92,19 @@ def test_failed_request_is_an_exit_code_and_ends_the_waiting(
     assert time.monotonic() - began < 10
 
 
+@pytest.mark.parametrize(("reason", "code"), [("BytesGone", 3), ("Corrupt", 5)])
+def test_checkpoint_that_was_lost_is_waited_for(
+    kubectl: FakeKubectl, reason: str, code: int
+) -> None:
+    lost = checkpoint()
+    lost["status"]["conditions"] = [condition("Ready", "False", reason, "hz-0 at n1")]
+    kubectl.answer("get", says=lost)
+    ended = kubectl.run("wait", "checkpoint/hz-1", "--for", "Durable", "--timeout", "20s")
+    assert ended.returncode == code
+    assert "failed: hz-0 at n1" in ended.stderr
+    assert kubectl.asked == [["get", "checkpoints.mm.memverge.com", "hz-1", "-o", "json"]] * 2
+
+
 def test_watch_that_comes_in_pieces(kubectl: FakeKubectl) -> None:
     """A pipe cuts where it likes, also in the middle of a letter."""
     early = request("one", condition("Complete", "False", "Cutting", "früh"))
