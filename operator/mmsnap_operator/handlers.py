@@ -30,6 +30,8 @@ from mmsnap_operator.reconciliation import reconcile
 from mmsnap_operator.removal import remove
 from mmsnap_operator.requests.controller import Requests
 from mmsnap_operator.surroundings import Surroundings
+from mmsnap_operator.usage import FIELDS as USAGE_FIELDS
+from mmsnap_operator.usage import UsageReport
 
 log = logging.getLogger(__name__)
 
@@ -47,12 +49,13 @@ class Handlers:
         self._surroundings = surroundings
         self._wakes: MutableMapping[str, asyncio.Event] = {}
         self._turns: MutableMapping[str, asyncio.Lock] = {}
+        self._seen: MutableMapping[str, tuple[int, bool, Any]] = {}
         kopf.on.login(registry=registry)(kopf.login_with_service_account)
         kopf.on.login(registry=registry)(kopf.login_with_kubeconfig)
         kopf.on.startup(registry=registry)(self.start)
         kopf.on.cleanup(registry=registry)(self.stop)
         kopf.daemon(GROUP, VERSION, PLURAL, registry=registry, cancellation_timeout=5)(self.keep)
-        kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)(self.wake_all)
+        kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)(self.wake_changed)
         kopf.on.delete(GROUP, VERSION, PLURAL, registry=registry, timeout=_REMOVAL_SECONDS)(
             self.delete
         )
@@ -77,9 +80,13 @@ class Handlers:
         self._webhook = PodWebhook(self._requests.site, self._surroundings.namespace)
         await self._webhook.start()
         self._requests.start()
+        report = UsageReport(self._api, self._requests.site.agents, self._surroundings.namespace)
+        self._usage = asyncio.create_task(report.keep())
 
     async def stop(self, **_: Any) -> None:
         """After everything has ended."""
+        self._usage.cancel()
+        await asyncio.wait([self._usage])
         await self._webhook.stop()
         await self._requests.stop()
         await self._api.close()
@@ -105,6 +112,14 @@ class Handlers:
             except TimeoutError:
                 continue
 
+    async def wake_changed(self, *, uid: str, meta: Any, status: Any, **_: Any) -> None:
+        """A MemoryMachine changed; what its nodes' pools hold does, all the time."""
+        told = {name: value for name, value in status.items() if name not in USAGE_FIELDS}
+        now = (meta.get("generation", 0), "deletionTimestamp" in meta, told)
+        if self._seen.get(uid) != now:
+            self._seen[uid] = now
+            await self.wake_all()
+
     async def wake_all(self, **_: Any) -> None:
         """Something changed; there is one MemoryMachine, or a few at odds."""
         for wake in self._wakes.values():
@@ -123,6 +138,7 @@ class Handlers:
             if machine is not None:
                 await self._remove(machine)
         self._wakes.pop(uid, None)
+        self._seen.pop(uid, None)
         self._turns.pop(uid, None)
 
     async def _let_pods_be(self) -> None:

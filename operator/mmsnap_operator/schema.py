@@ -13,6 +13,7 @@ from mmsnap_operator.fields import SPEC, STATUS, UNSET, Field
 
 _TEXT: Final = {"type": "string"}
 _COUNT: Final = {"type": "integer", "minimum": 0}
+_BYTES: Final = {**_COUNT, "format": "int64"}
 _KEEP_UNKNOWN: Final = "x-kubernetes-preserve-unknown-fields"
 
 _CONDITION: Final = {
@@ -34,6 +35,40 @@ _OBSERVED: Final[dict[str, Any]] = {
     "etcdEndpoints": {"type": "array", "items": _TEXT},
     "nodesWanted": {**_COUNT, "description": "nodes with the label storage=pmem"},
     "nodesReady": {**_COUNT, "description": "nodes whose agent is ready"},
+    "usageTime": {"type": "string", "format": "date-time", "description": "when nodes was seen"},
+    "nodes": {
+        "type": "array",
+        "description": "what the pool of each node holds",
+        "items": {
+            "type": "object",
+            "required": ["name"],
+            "properties": {
+                "name": _TEXT,
+                "unreachable": {**_TEXT, "description": "why its agent did not answer"},
+                "pool": _TEXT,
+                "sizeBytes": _BYTES,
+                "freeBytes": _BYTES,
+                "usedBytes": _BYTES,
+                "memberCount": _COUNT,
+                "regions": {
+                    "type": "array",
+                    "description": "whose it is, the largest first",
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            "group": _TEXT,
+                            "member": _TEXT,
+                            "usedBytes": _BYTES,
+                            "checkpointCount": _COUNT,
+                        },
+                    },
+                },
+                "regionsLeftOut": {**_COUNT, "description": "smaller ones, not told here"},
+            },
+        },
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["name"],
+    },
     "conditions": {
         "type": "array",
         "items": _CONDITION,
