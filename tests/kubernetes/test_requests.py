@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -277,6 +278,12 @@ def test_request_hangs_when_something_dies(site: RequestsSite, unaware: str, par
     assert complete["status"] == "True" or complete["message"], complete
     site.operator.await_agents()
     for pod in ("plain-0", "plain-1"):
-        seen = site.last(unaware, pod)
-        eventually(lambda pod=pod, seen=seen: site.last(unaware, pod) > seen, f"{pod} to run on")  # type: ignore[misc]
+        # A kubelet that was restarted gives no logs at first.
+        eventually(lambda pod=pod: _runs_on(site, unaware, pod), f"{pod} to run on")  # type: ignore[misc]
     eventually(lambda: bool(site.checkpoint(unaware, "plain")), "a retry", 60)
+
+
+def _runs_on(site: RequestsSite, namespace: str, pod: str) -> bool:
+    seen = site.last(namespace, pod)
+    time.sleep(0.5)
+    return site.last(namespace, pod) > seen
