@@ -16,6 +16,7 @@ import aiohttp
 import kopf
 
 from mmsnap_operator.cluster import Api, ApiError, kinds
+from mmsnap_operator.lost_nodes import LostNodes
 from mmsnap_operator.names import (
     API_VERSION,
     FINALIZER,
@@ -80,13 +81,17 @@ class Handlers:
         self._webhook = PodWebhook(self._requests.site, self._surroundings.namespace)
         await self._webhook.start()
         self._requests.start()
-        report = UsageReport(self._api, self._requests.site.agents, self._surroundings.namespace)
-        self._usage = asyncio.create_task(report.keep())
+        watching = (self._api, self._requests.site.agents, self._surroundings.namespace)
+        self._watching = [
+            asyncio.create_task(UsageReport(*watching).keep()),
+            asyncio.create_task(LostNodes(*watching).keep()),
+        ]
 
     async def stop(self, **_: Any) -> None:
         """After everything has ended."""
-        self._usage.cancel()
-        await asyncio.wait([self._usage])
+        for task in self._watching:
+            task.cancel()
+        await asyncio.wait(self._watching)
         await self._webhook.stop()
         await self._requests.stop()
         await self._api.close()

@@ -29,9 +29,21 @@ class RequestsSite(PodsSite):
     """A cluster whose MemoryMachine is ready, and requests in it."""
 
     def stateful_set(
-        self, namespace: str, name: str, *, aware: bool, replicas: int = 2, **spec: Any
+        self,
+        namespace: str,
+        name: str,
+        *,
+        aware: bool,
+        replicas: int = 2,
+        spread: bool = False,
+        **spec: Any,
     ) -> None:
-        """A set of programs that count; `aware`: in memory of mmsnap's."""
+        """A set of programs that count.
+
+        Args:
+            aware: in memory of mmsnap's.
+            spread: over the nodes that are well.
+        """
         program = ATTACHED_PROGRAM if aware else UNAWARE_PROGRAM
         labels = {"app": name}
         container = {
@@ -40,10 +52,19 @@ class RequestsSite(PodsSite):
             "command": [PYTHON, "-c", program],
             "securityContext": RESTRICTED if aware else {"runAsUser": 0},
         }
-        pods = {
+        pods: dict[str, Any] = {
             "metadata": {"labels": labels, "annotations": dict(ASKED)},
             "spec": {"terminationGracePeriodSeconds": 1, "containers": [container]},
         }
+        if spread:
+            apart = {
+                "maxSkew": 1,
+                "topologyKey": "kubernetes.io/hostname",
+                "whenUnsatisfiable": "DoNotSchedule",
+                "nodeTaintsPolicy": "Honor",
+                "labelSelector": {"matchLabels": labels},
+            }
+            pods["spec"]["topologySpreadConstraints"] = [apart]
         self.cluster.apply(
             {
                 "apiVersion": "apps/v1",

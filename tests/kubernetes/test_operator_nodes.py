@@ -1,4 +1,4 @@
-"""The operator with three nodes: they trust each other, and a lost one stops no deletion."""
+"""The operator with three nodes: they trust each other, and a lost one stops nobody."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from tests.cluster.cluster import Cluster
 from tests.cluster.waiting import eventually
 from tests.kubernetes.operator_site import MMSNAP, NAMESPACE, OperatorSite, manifest
+from tests.kubernetes.requests_site import RequestsSite
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -60,22 +61,60 @@ def test_node_that_loses_its_label_loses_its_agent_and_a_new_one_gets_one(
     three.label()
 
 
+def test_pods_of_a_node_that_is_shut_off_come_back_on_another_from_copies(
+    three: OperatorSite,
+) -> None:
+    wanted = manifest(etcdConfig={"replicas": 3}, mvcontainerConfig={"SnapshotReplicas": 1})
+    with three.machine(wanted):
+        three.await_condition("Ready", "True", seconds=300)
+        site = RequestsSite(three)
+        site.namespace("spread")
+        site.stateful_set("spread", "sdk", aware=True, replicas=3, spread=True)
+        name = site.checkpoint("spread", "sdk", durability="Replicated")
+        taken = three.cluster.get("checkpoint", name, "-n", "spread")["status"]
+        homes = {row["pod"]: row["node"] for row in taken["members"]}
+        assert sorted(homes.values()) == ["node1", "node2", "node3"]
+        lost = _without_operator(three)
+        (victim,) = (pod for pod, node in homes.items() if node == f"node{lost}")
+        seen = site.last("spread", victim)
+        three.cluster.power_off(lost)
+        _await_missed(three, lost)
+        taint = "node.kubernetes.io/out-of-service"
+        three.cluster.kubectl("taint", "node", f"node{lost}", f"{taint}=off:NoExecute")
+
+        def home() -> str:
+            pods = three.cluster.get("pods", "-n", "spread")["items"]
+            return str({p["metadata"]["name"]: p["spec"].get("nodeName") for p in pods}.get(victim))
+
+        eventually(lambda: home() in {*homes.values()} - {f"node{lost}"}, "it to move", 120)
+        site.await_members("spread", "sdk", 3)
+        words = three.cluster.logs(victim, "-c", "main", namespace="spread").splitlines()[0]
+        assert 0 < int(words.removeprefix("began ")) <= seen
+        three.cluster.power_on(lost)
+        three.cluster.kubectl("taint", "node", f"node{lost}", f"{taint}-")
+        three.cluster.kubectl("delete", "namespace", "spread", "--timeout=150s", seconds=180)
+
+
 def test_lost_node_does_not_stop_a_deletion_and_is_told_of(three: OperatorSite) -> None:
     three.apply(manifest())
     three.await_condition("AgentsReady", "True", "Ready", seconds=240)
     lost = _without_operator(three)
     three.cluster.power_off(lost)
-    query = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
-    eventually(
-        lambda: three.cluster.kubectl("get", "node", f"node{lost}", "-o", query) == "Unknown",
-        "that the node is missed",
-        120,
-    )
+    _await_missed(three, lost)
     three.delete(seconds=240)
     events = three.cluster.get("events", "-n", NAMESPACE)["items"]
     told = [event["message"] for event in events if event["reason"] == "NodeNotCleared"]
     assert any(message.startswith(f"node node{lost}: does not answer") for message in told)
     three.cluster.power_on(lost)
+
+
+def _await_missed(site: OperatorSite, number: int) -> None:
+    query = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
+    eventually(
+        lambda: site.cluster.kubectl("get", "node", f"node{number}", "-o", query) == "Unknown",
+        "that the node is missed",
+        120,
+    )
 
 
 def _without_operator(site: OperatorSite) -> int:
