@@ -146,6 +146,8 @@ class Schedules:
         rows = await ledger.ask(ledger.catalog.members, group)
         if not any(row.node == self._node for row in rows) and now - since < _STRANGER_SECONDS:
             return False
+        # Before the claim: the others may have heard of this one long ago, when it had a schedule.
+        await ledger.ask(ledger.catalog.beat, self._node)
         claim = ledger.catalog.claim_schedule
         return await ledger.ask(claim, group, self._node, schedule.node)
 
