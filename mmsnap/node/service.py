@@ -23,7 +23,7 @@ from mmsnap.node.desk import CheckpointOrder
 from mmsnap.node.groups import Groups
 from mmsnap.node.methods import streaming, unary
 from mmsnap.node.replies import checkpoint_reply, engine_of, event_reply, member_reply, on_loss_of
-from mmsnap.node.schedule_methods import ScheduleMethods
+from mmsnap.node.set_schedules import list_schedules, remove_schedule, set_schedule
 from mmsnap.node.survey import events_everywhere, usage_everywhere
 from mmsnap.node.upkeep import (
     delete_checkpoint,
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 _DURABILITY_SECONDS: Final = 60.0
 
 
-class AgentService(ScheduleMethods, mmsnap_pb2_grpc.AgentServicer):
+class AgentService(mmsnap_pb2_grpc.AgentServicer):
     """mmsnap.v1.Agent, see mmsnap.proto."""
 
     def __init__(self, groups: Groups, callers: Callers, cluster: Cluster | None = None) -> None:
@@ -315,6 +315,33 @@ class AgentService(ScheduleMethods, mmsnap_pb2_grpc.AgentServicer):
         here = "" if self._desk.mesh is None else self._desk.mesh.name
         async for event in events_everywhere(self._desk, wanted or ""):
             yield event_reply(event, here)
+
+    # ---- schedules ----
+
+    @unary
+    async def SetSchedule(  # noqa: N802
+        self, request: pb.SetScheduleRequest
+    ) -> pb.SetScheduleResponse:
+        asked = request.schedule
+        replicas = self._replicas(asked.replicas, asked.wait)
+        kept = await set_schedule(self._desk, await self._known(asked.group), asked, replicas)
+        return pb.SetScheduleResponse(schedule=kept)
+
+    @unary
+    async def ListSchedules(  # noqa: N802
+        self, request: pb.ListSchedulesRequest
+    ) -> pb.ListSchedulesResponse:
+        wanted = bounds.check_optional_group(request.group)
+        if wanted is not None:
+            await self._known(wanted)
+        return pb.ListSchedulesResponse(schedules=await list_schedules(self._desk, wanted))
+
+    @unary
+    async def RemoveSchedule(  # noqa: N802
+        self, request: pb.RemoveScheduleRequest
+    ) -> pb.RemoveScheduleResponse:
+        await remove_schedule(self._desk, await self._known(request.group))
+        return pb.RemoveScheduleResponse()
 
     # ---- what several need ----
 
