@@ -50,11 +50,11 @@ class Usage:
 
 
 def next_usage_of(kubectl: Kubectl, timeout_seconds: float) -> Usage:
-    """The next that the operator writes; MmsnapError when it writes none in time."""
+    """The next that the operator writes, its first one too; MmsnapError when none is in time."""
     deadline = time.monotonic() + timeout_seconds
-    before = usage_of(kubectl)
+    before = _told(_place(kubectl))
     # By what changes: the clock of the operator's machine may be another than this one's.
-    while (found := usage_of(kubectl)).seen == before.seen:
+    while (found := _told(_place(kubectl))) is None or (before and found.seen == before.seen):
         if time.monotonic() > deadline:
             raise MmsnapError(
                 f"no new figures within {timeout_seconds:.0f} s",
@@ -73,7 +73,24 @@ def usage_of(kubectl: Kubectl) -> Usage:
         NotFoundError: there is no MemoryMachine in that namespace.
         MmsnapError: nobody has written its usage yet.
     """
-    place = kubectl if kubectl.namespace else kubectl.within(SYSTEM_NAMESPACE)
+    place = _place(kubectl)
+    found = _told(place)
+    if found is None:
+        raise MmsnapError(
+            f"the usage of {place.namespace} is not known yet",
+            subject=place.namespace,
+            hint="--fresh waits for it; are the agents ready? "
+            f"kubectl get memorymachines -n {place.namespace} -o wide",
+            retryable=True,
+        )
+    return found
+
+
+def _place(kubectl: Kubectl) -> Kubectl:
+    return kubectl if kubectl.namespace else kubectl.within(SYSTEM_NAMESPACE)
+
+
+def _told(place: Kubectl) -> Usage | None:
     machines = place.list(MEMORY_MACHINES)
     if not machines:
         raise NotFoundError(
@@ -85,10 +102,5 @@ def usage_of(kubectl: Kubectl) -> Usage:
     told: list[Mapping[str, Any]] = [one.get("status") or {} for one in machines]
     found = next((status for status in told if "nodes" in status), None)
     if found is None:
-        raise MmsnapError(
-            f"the usage of {place.namespace} is not known yet",
-            subject=place.namespace,
-            hint=f"are the agents ready? kubectl get memorymachines -n {place.namespace} -o wide",
-            retryable=True,
-        )
+        return None
     return Usage(list(found["nodes"]), datetime.fromisoformat(found["usageTime"]))

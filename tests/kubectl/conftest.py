@@ -62,7 +62,10 @@ class FakeKubectl:
         if "says" in answer:
             answer["pieces"] = [json.dumps(answer.pop("says"))]
         self.answers.append({"verb": verb, "with": words, **answer})
-        (self.folder / "answers").write_text(json.dumps(self.answers))
+        # By a rename: one that is running may be reading them.
+        beside = self.folder / "answers.new"
+        beside.write_text(json.dumps(self.answers))
+        beside.rename(self.folder / "answers")
 
     @property
     def asked(self) -> list[list[str]]:

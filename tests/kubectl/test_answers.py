@@ -249,6 +249,20 @@ def test_usage_that_nobody_wrote(kubectl: FakeKubectl) -> None:
     assert "there is no MemoryMachine in memverge" in ended.stderr
 
 
+def test_first_figures_are_not_waited_for(kubectl: FakeKubectl) -> None:
+    """As when the MemoryMachine has just become ready."""
+    kubectl.answer("get", says=items(_machine()))
+    waiting = kubectl.starts("usage", "--fresh")
+    eventually(lambda: len(kubectl.asked) >= 3, "it to look again")
+    assert waiting.poll() is None
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    kubectl.answers.clear()
+    kubectl.answer("get", says=items(_machine(nodes=_NODES, usageTime=now)))
+    shown, _ = waiting.communicate(timeout=30)
+    assert waiting.returncode == 0
+    assert "n1" in shown
+
+
 def test_pods_are_listed_for_those_who_may_not_see_nodes(kubectl: FakeKubectl) -> None:
     kubectl.answer("get", "pods", says=items(_pod(), {**_pod(), "spec": {"containers": []}}))
     kubectl.answer("get", stderr="Error from server (Forbidden): x cannot list", code=1)
