@@ -88,7 +88,7 @@ async def _come_home(group: LiveGroup, application: Application) -> None:
         await come_here(group, member)
     # Takes its time, and nothing can be done to the group meanwhile that would need more of it.
     if group.desk.replicas is not None:
-        await group.desk.replicas.bring_home(group.name, member, application.engine)
+        await group.desk.replicas.bring_home(group.name, member)
 
 
 async def greet(group: LiveGroup, seat: Seat, hello: Hello, pid: int) -> None:

@@ -112,8 +112,11 @@ class Replicas:
             )
         log.debug("fetched", extra=_about(part, source))
 
-    async def bring_home(self, group: str, member: str, engine: EngineKind) -> None:
+    async def bring_home(self, group: str, member: str) -> None:
         """Gets what this pool lacks of a member that is to run here: the head, and all before it.
+
+        Of whichever engine they are: in a pod the shim comes first, and its program, which keeps
+        its memory with the SDK, after it.
 
         NotFoundError when the head's part can not be had anywhere.
         """
@@ -124,12 +127,15 @@ class Replicas:
             return  # it begins with this member
         nodes = await self._ledger.ask(catalog.nodes)
         copies = {each.epoch: each for each in await self._ledger.ask(catalog.copies, group)}
-        here = await asyncio.to_thread(epochs_here, self._pool, group, member, engine)
+        here = {
+            engine: await asyncio.to_thread(epochs_here, self._pool, group, member, engine)
+            for engine in EngineKind
+        }
         for checkpoint in await self._ledger.ask(catalog.checkpoints, group):
-            is_part = any(figures.member == member for figures in checkpoint.members)
-            if not is_part or checkpoint.epoch in here:
+            figures = next((each for each in checkpoint.members if each.member == member), None)
+            if figures is None or checkpoint.epoch in here[figures.engine]:
                 continue
-            part = PartName(group, member, engine, checkpoint.epoch)
+            part = PartName(group, member, figures.engine, checkpoint.epoch)
             known = copies.get(checkpoint.epoch)
             names = known.nodes.get(member, ()) if known is not None else ()
             if tuple(names) == (self._mesh.name,):

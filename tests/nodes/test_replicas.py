@@ -18,6 +18,15 @@ import pytest
 import mmsnap
 from tests.nodes.site import MMSNAP, Bank, Cluster, Node, await_true, bank, cluster
 
+SHIM = """
+import os, sys
+from mmsnap_sdk import calls
+from mmsnap_sdk.client import Client
+from mmsnap_sdk.service_records import Application
+shim = Application("bank", sys.argv[1], None, "rollback", engine="process")
+Client(os.environ["MMSNAP_ADDRESS"]).ask(calls.attach(shim))
+"""
+
 
 @pytest.fixture
 def nodes() -> Iterator[Cluster]:
@@ -138,6 +147,20 @@ def test_a_node_is_lost_and_its_members_go_on_elsewhere_within_seconds(nodes: Cl
         assert told.returncode != 0
         assert members.all_run()
         members.check(create(third, "still")["epoch"])
+
+
+def test_shim_of_a_pod_comes_to_another_node_before_its_program(nodes: Cluster) -> None:
+    """It is a program's until the program joins by itself, and then lets it."""
+    first, second, third = nodes.nodes
+    with bank(nodes.nodes, 3) as members:
+        kept = create(first, "kept", "--wait", "replicated")
+        (gone,) = lose(second, members)
+        assert third.mmsnap("node", "down", "n2", "--force", "--yes").returncode == 0
+        subprocess.run([sys.executable, "-c", SHIM, f"m{gone}"], env=third.environment, check=True)
+        books(third, f"m{gone}", kept["epoch"])  # there, before the program needs it
+        members.move(gone, third)
+        await_true(lambda: members.attached() == set(members.members), "all are attached again")
+        members.check(create(first, "after")["epoch"])
 
 
 def test_nobody_takes_a_member_from_a_node_that_runs_it(nodes: Cluster) -> None:
