@@ -23,7 +23,7 @@ from tests.image.progress import step
 PACKAGES: Final = ("buildah", "debootstrap")
 _PIP_SETTINGS: Final = ("extra-index-url", "index-url", "proxy", "timeout", "trusted-host")
 # The next build after that is a cold one.
-_MOST_STEPS: Final = 300
+_MOST_STEPS: Final = 100
 _PIP_FOLDER: Final = "/root/.config/pip"
 
 
