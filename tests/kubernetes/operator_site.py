@@ -22,6 +22,7 @@ MACHINE: Final = "memorymachine"
 IMAGE: Final = "localhost/mmsnap:test"
 FOLDER: Final = Path("/var/memverge")
 MMSNAP: Final = Path(sys.executable).with_name("mmsnap")
+WEBHOOK: Final = "memory-machine-webhook"
 _INSTALL: Final = Path(__file__).parents[2] / "operator" / "manifests" / "install.yaml"
 # What is in every namespace, or comes and goes by itself.
 _PASSING: Final = ("events", "events.events.k8s.io", "pods.metrics.k8s.io", "leases")
@@ -63,6 +64,19 @@ class OperatorSite:
             namespace=NAMESPACE,
             seconds=120,
         )
+        eventually(self.asks_about_requests, "the webhook of requests", 60)
+
+    def asks_about_requests(self) -> bool:
+        """Whether the API server asks before it takes one."""
+        words = (
+            "get",
+            "validatingwebhookconfiguration",
+            WEBHOOK,
+            "--ignore-not-found",
+            "-o",
+            "name",
+        )
+        return bool(self.cluster.kubectl(*words).strip())
 
     def apply_manifest(self, image: str) -> None:
         """The operator of this image, in place of whatever there is."""
@@ -70,10 +84,11 @@ class OperatorSite:
         self.cluster.kubectl("apply", "--server-side", "-f", "-", stdin=text)
 
     def uninstall(self) -> None:
-        """The operator has to have had the rights to all that it did."""
+        """The operator has to have had the rights to all that it did, and to leave nobody asked."""
         refused = asked(self.cluster, "forbid")
         self.cluster.kubectl("delete", "--ignore-not-found", "-f", str(_INSTALL), seconds=180)
         assert not refused
+        eventually(lambda: not self.asks_about_requests(), "the webhook to go with the rest", 60)
 
     def prepare(self, *options: str) -> None:
         """The node, as its administrator does it."""

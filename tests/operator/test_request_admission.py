@@ -15,6 +15,7 @@ from mmsnap_operator.cluster import ApiError, kinds
 from mmsnap_operator.requests.site import Site
 from mmsnap_operator.webhook.registration import ServicePlace
 from mmsnap_operator.webhook.review import MalformedReview
+from mmsnap_operator.webhook.settings import Current, Settings
 
 Manifest = dict[str, Any]
 
@@ -46,10 +47,16 @@ def review(kind: str, spec: Any, **request: Any) -> Manifest:
     }
 
 
-def answered(asked: Manifest, error: Exception | None = None) -> Manifest:
+WITH_A_MACHINE = Current(Settings("image"), known=True)
+WITHOUT_ONE = Current(None, known=True)
+
+
+def answered(
+    asked: Manifest, error: Exception | None = None, current: Current = WITH_A_MACHINE
+) -> Manifest:
     api: Any = Broken(error or ApiError(500, "etcd is away"))
     nobody: Any = None
-    reviews = RequestReviews(Site(api, nobody, nobody), "memverge")
+    reviews = RequestReviews(Site(api, nobody, nobody), current, "memverge")
     answer = asyncio.run(reviews.answer(asked))["response"]
     assert answer["uid"] == "u1"
     found: Manifest = answer
@@ -57,7 +64,7 @@ def answered(asked: Manifest, error: Exception | None = None) -> Manifest:
 
 
 def test_requests_fail_closed_and_the_operators_own_are_not_asked_about() -> None:
-    (hook,) = registration(ServicePlace("w", "memverge"), b"PEM", "memverge")["webhooks"]
+    (hook,) = registration(ServicePlace("w", "memverge"), b"PEM", "memverge", None)["webhooks"]
     assert hook["failurePolicy"] == "Fail"
     assert hook["clientConfig"]["service"]["path"] == f"/{PATH}"
     assert base64.b64decode(hook["clientConfig"]["caBundle"]) == b"PEM"
@@ -71,6 +78,14 @@ def test_requests_fail_closed_and_the_operators_own_are_not_asked_about() -> Non
     ]
     (condition,) = hook["matchConditions"]
     assert "system:serviceaccount:memverge:memory-machine-operator" in condition["expression"]
+
+
+@pytest.mark.parametrize("kind", ["CheckpointRequest", "RestoreRequest"])
+def test_without_a_memorymachine_a_request_is_refused_and_does_not_wait_for_one(kind: str) -> None:
+    answer = answered(review(kind, {"source": {}, "strategy": "Clone"}), current=WITHOUT_ONE)
+    assert not answer["allowed"]
+    assert "there is no MemoryMachine" in answer["status"]["message"]
+    assert "apply one first" in answer["status"]["message"]
 
 
 @pytest.mark.parametrize(

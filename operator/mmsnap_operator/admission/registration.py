@@ -1,19 +1,22 @@
 """What the API server is told about requests: that it is to ask before it takes one.
 
-It fails closed: a request that nobody looked at could restore what its author may not read. The
-operator's own requests (of schedules) are not asked about; its controllers look at all of them once
-more.
+It fails closed: a request that nobody looked at could restore what its author may not read. So it is
+there as long as the operator is installed, with and without a MemoryMachine, and is owned by the
+operator's ClusterRole: it goes with it. The operator's own requests (of schedules) are not asked
+about; its controllers look at all of them once more. Deletions are never asked about.
 """
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from typing import Any, Final
 
 from mmsnap_operator.cluster.kinds import (
     CHECKPOINT,
     CHECKPOINT_REQUEST,
     CHECKPOINT_SCHEDULE,
+    CLUSTER_ROLE,
     RESTORE_REQUEST,
 )
 from mmsnap_operator.names import (
@@ -33,8 +36,10 @@ _SECONDS: Final = 10
 _KINDS: Final = (CHECKPOINT, CHECKPOINT_REQUEST, CHECKPOINT_SCHEDULE, RESTORE_REQUEST)
 
 
-def registration(place: Place, bundle: bytes, operator_namespace: str) -> dict[str, Any]:
-    """The ValidatingWebhookConfiguration."""
+def registration(
+    place: Place, bundle: bytes, operator_namespace: str, role: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """The ValidatingWebhookConfiguration; `role`: the operator's, None where it has none."""
     operator = f"system:serviceaccount:{operator_namespace}:{OPERATOR}"
     authorities = base64.b64encode(bundle).decode()
     return {
@@ -47,6 +52,7 @@ def registration(place: Place, bundle: bytes, operator_namespace: str) -> dict[s
                 COMPONENT_LABEL: "webhook",
                 MANAGED_BY_LABEL: OPERATOR,
             },
+            **({"ownerReferences": [_owner(role)]} if role else {}),
         },
         "webhooks": [
             {
@@ -75,3 +81,9 @@ def registration(place: Place, bundle: bytes, operator_namespace: str) -> dict[s
             }
         ],
     }
+
+
+def _owner(role: Mapping[str, Any]) -> dict[str, str]:
+    kind = CLUSTER_ROLE
+    named = {"name": role["metadata"]["name"], "uid": role["metadata"]["uid"]}
+    return {"apiVersion": kind.api_version, "kind": kind.name, **named}

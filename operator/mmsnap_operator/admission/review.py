@@ -18,6 +18,7 @@ from mmsnap_operator.requests.site import Site
 from mmsnap_operator.restores import preflight as restore_preflight
 from mmsnap_operator.restores.origin import find_origin
 from mmsnap_operator.webhook.review import API_VERSION, MalformedReview, request_of
+from mmsnap_operator.webhook.settings import Current
 from mmsnap_operator.workloads.finding import Finding, Weight
 from mmsnap_operator.workloads.refusals import Refused
 
@@ -27,6 +28,13 @@ log = logging.getLogger(__name__)
 _PATIENCE_SECONDS: Final = 8.0
 _FORBIDDEN: Final = 403
 _UNAVAILABLE: Final = 503
+_OF_AGENTS: Final = (kinds.CHECKPOINT_REQUEST.name, kinds.RESTORE_REQUEST.name)
+_NO_MACHINE: Final = Finding(
+    "NoMemoryMachine",
+    "there is no MemoryMachine, or it is being deleted, so there are no agents to do it: apply one "
+    "first (kubectl get memorymachines -A)",
+    Weight.PASSING,
+)
 
 Answer = dict[str, Any]
 
@@ -34,9 +42,14 @@ Answer = dict[str, Any]
 class RequestReviews:
     """Of one operator."""
 
-    def __init__(self, site: Site, operator_namespace: str) -> None:
-        """The API server is asked with the operator's rights, also what the requester's are."""
+    def __init__(self, site: Site, current: Current, operator_namespace: str) -> None:
+        """The API server is asked with the operator's rights, also what the requester's are.
+
+        Args:
+            current: whether there is a MemoryMachine.
+        """
         self._site = site
+        self._current = current
         self._api = site.api
         self._operator_namespace = operator_namespace
 
@@ -68,6 +81,8 @@ class RequestReviews:
     async def _findings(
         self, kind: str, namespace: str, spec: Mapping[str, Any], who: Requester
     ) -> Sequence[Finding]:
+        if kind in _OF_AGENTS and self._current.known and self._current.settings is None:
+            return (_NO_MACHINE,)
         if kind == kinds.CHECKPOINT_REQUEST.name:
             return await self._checkpoint(namespace, spec)
         if kind == kinds.CHECKPOINT_SCHEDULE.name:

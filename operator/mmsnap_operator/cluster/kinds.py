@@ -30,6 +30,9 @@ class Kind:
 CHECKPOINT: Final = Kind(API_VERSION, "Checkpoint", "checkpoints")
 CHECKPOINT_REQUEST: Final = Kind(API_VERSION, "CheckpointRequest", "checkpointrequests")
 CHECKPOINT_SCHEDULE: Final = Kind(API_VERSION, "CheckpointSchedule", "checkpointschedules")
+CLUSTER_ROLE: Final = Kind(
+    "rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", namespaced=False
+)
 CONFIG_MAP: Final = Kind("v1", "ConfigMap", "configmaps")
 CSI_DRIVER: Final = Kind("storage.k8s.io/v1", "CSIDriver", "csidrivers", namespaced=False)
 DAEMON_SET: Final = Kind("apps/v1", "DaemonSet", "daemonsets")
@@ -66,9 +69,9 @@ WEBHOOK: Final = Kind(
 )
 
 _ALL: Final = (
-    CHECKPOINT, CHECKPOINT_REQUEST, CHECKPOINT_SCHEDULE, CONFIG_MAP, CSI_DRIVER, DAEMON_SET,
-    DEPLOYMENT, DISRUPTION_BUDGET, EVENT, JOB, MEMORY_MACHINE, NAMESPACE, NODE, POD, REPLICA_SET,
-    RESTORE_REQUEST, SECRET, SERVICE, SERVICE_ACCOUNT, STATEFUL_SET, STORAGE_CLASS,
+    CHECKPOINT, CHECKPOINT_REQUEST, CHECKPOINT_SCHEDULE, CLUSTER_ROLE, CONFIG_MAP, CSI_DRIVER,
+    DAEMON_SET, DEPLOYMENT, DISRUPTION_BUDGET, EVENT, JOB, MEMORY_MACHINE, NAMESPACE, NODE, POD,
+    REPLICA_SET, RESTORE_REQUEST, SECRET, SERVICE, SERVICE_ACCOUNT, STATEFUL_SET, STORAGE_CLASS,
     SUBJECT_ACCESS_REVIEW, VALIDATION, VOLUME_CLAIM, WEBHOOK,
 )  # fmt: skip
 _BY_NAME: Final[Mapping[tuple[str, str], Kind]] = {

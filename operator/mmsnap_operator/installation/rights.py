@@ -67,6 +67,8 @@ _IN_THE_CLUSTER: Final = (
         "patch delete",
         WEBHOOK,
     ),
+    # What the one for requests is owned by, so that it goes with the installation.
+    _rule(_RBAC, "clusterroles", "get", OPERATOR),
 )
 _IN_ITS_NAMESPACE: Final = (
     _rule("", "configmaps secrets serviceaccounts services", "get create patch delete"),

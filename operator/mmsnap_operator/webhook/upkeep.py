@@ -20,6 +20,7 @@ import aiohttp
 from mmsnap_operator.admission import registration as requests
 from mmsnap_operator.certificates import Subject
 from mmsnap_operator.cluster import Api, ApiError, kinds
+from mmsnap_operator.names import OPERATOR
 from mmsnap_operator.webhook import registration
 from mmsnap_operator.webhook.keeping import SECRET, certificates_of, secret_of
 from mmsnap_operator.webhook.registration import Place
@@ -126,15 +127,16 @@ class Upkeep:
         if not self._current.known:
             return False
         settings = self._current.settings
+        place, bundle = self._place, certificates.bundle
+        role = await self._api.get(kinds.CLUSTER_ROLE, OPERATOR)
+        # Without a MemoryMachine too: what is let in then would be carried out with the next one.
+        await self._api.apply(requests.registration(place, bundle, self._namespace, role))
         if settings is None:
             await self._api.delete(kinds.WEBHOOK, registration.NAME)
-            await self._api.delete(kinds.VALIDATION, registration.NAME)
-            return False
-        place, bundle = self._place, certificates.bundle
-        await self._api.apply(
-            registration.registration(place, bundle, settings.pod_prefixes, self._namespace)
-        )
-        await self._api.apply(requests.registration(place, bundle, self._namespace))
+        else:
+            await self._api.apply(
+                registration.registration(place, bundle, settings.pod_prefixes, self._namespace)
+            )
         return True
 
 
