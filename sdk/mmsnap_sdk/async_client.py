@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from datetime import timedelta
 from types import TracebackType
@@ -9,6 +10,7 @@ from typing import Any, TypeVar
 
 import grpc
 
+from mmsnap.errors import AgentUnavailableError
 from mmsnap.rpc.addresses import remote_target
 from mmsnap.rpc.failures import error_of
 from mmsnap.rpc.v1 import mmsnap_pb2_grpc
@@ -216,7 +218,17 @@ class AsyncClient:
             reply = await self._method(call.method)(call.request, timeout=call.timeout_seconds)
         except grpc.RpcError as failure:
             raise error_of(failure, self.address) from None
+        except asyncio.CancelledError:
+            if _is_wanted_to_end():
+                raise
+            raise self._closed() from None
         return waiting(call.read(reply), self._ask_anew)
+
+    def _closed(self) -> AgentUnavailableError:
+        """gRPC cancels the calls of a channel that is closed, as if the caller were to end."""
+        return AgentUnavailableError(
+            f"the connection to {self.address} was closed", subject=self.address
+        )
 
     def _ask_anew(self, call: Call[Result]) -> Result:
         """For `Checkpoint.wait`, which blocks."""
@@ -233,5 +245,15 @@ class AsyncClient:
                 yield waiting(call.read(reply), self._ask_anew)
         except grpc.RpcError as failure:
             raise error_of(failure, self.address) from None
+        except asyncio.CancelledError:
+            if _is_wanted_to_end():
+                raise
+            raise self._closed() from None
         finally:
             replies.cancel()
+
+
+def _is_wanted_to_end() -> bool:
+    """Whether somebody cancelled the task, and not only what it waits for."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0

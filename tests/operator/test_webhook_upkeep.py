@@ -1,4 +1,4 @@
-"""What the API server is told holds, whatever MemoryMachines come and go, and however often it fails."""
+"""What the API server is told holds, whatever MemoryMachines come and go, and whatever fails."""
 
 from __future__ import annotations
 

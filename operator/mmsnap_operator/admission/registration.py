@@ -1,7 +1,7 @@
 """What the API server is told about requests: that it is to ask before it takes one.
 
-It fails closed: a request that nobody looked at could restore what its author may not read. So it is
-there as long as the operator is installed, with and without a MemoryMachine, and is owned by the
+It fails closed: a request that nobody looked at could restore what its author may not read. So it
+is there as long as the operator is installed, with and without a MemoryMachine, and is owned by the
 operator's ClusterRole: it goes with it. The operator's own requests (of schedules) are not asked
 about; its controllers look at all of them once more. Deletions are never asked about.
 """
