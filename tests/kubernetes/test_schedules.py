@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ import pytest
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.waiting import eventually
+from tests.kubernetes.asking import Asking
 from tests.kubernetes.pods_site import ASKED, IMAGE, PYTHON, RESTRICTED, PodsSite, pods_site
 from tests.kubernetes.workloads import create
 
@@ -97,6 +99,23 @@ def status(site: PodsSite, name: str, kind: str = "checkpointschedule") -> dict[
 def ready(site: PodsSite, name: str) -> tuple[str, str]:
     told = status(site, name).get("conditions") or [{"status": "", "reason": ""}]
     return told[0]["status"], told[0]["reason"]
+
+
+@contextmanager
+def reasons(site: PodsSite, name: str) -> Iterator[list[str]]:
+    """Of all that its Ready was meanwhile, also for a moment; there when it is over."""
+    what = ("get", "checkpointschedule", name, "-n", PLACE, "--watch", "-o")
+    shown = 'jsonpath={.status.conditions[0].reason}{"\\n"}'
+    told: list[str] = []
+    with tempfile.TemporaryFile("w+") as output:
+        watching = subprocess.Popen(site.cluster.kubectl_command(*what, shown), stdout=output)
+        try:
+            yield told
+        finally:
+            watching.terminate()
+            watching.wait()
+            output.seek(0)
+            told.extend(output.read().split())
 
 
 def said(site: PodsSite, pod: str, *words: str) -> list[str]:
@@ -222,8 +241,12 @@ def test_a_recreation_while_the_schedule_runs_begins_where_it_is_to(site: PodsSi
         strategy="Recreate",
         target={"kind": "StatefulSet", "name": "count"},
     )
-    create(site.cluster, PLACE, restore)
-    site.cluster.wait_for("restorerequest/anew", "condition=Complete", namespace=PLACE, seconds=180)
+    with reasons(site, "often") as told:
+        create(site.cluster, PLACE, restore)
+        site.cluster.wait_for(
+            "restorerequest/anew", "condition=Complete", namespace=PLACE, seconds=180
+        )
+    assert "Suspended" in told, "it gave way to the restore"
     after = {pod: uid(site, pod) for pod in PODS}
     assert not set(after.values()) & set(pods.values()), "all of them are new"
     for pod in PODS:
@@ -301,11 +324,20 @@ def test_longer_ones_make_a_request_a_run_and_keep_the_last(site: PodsSite) -> N
 
 def test_cron_in_a_time_zone_says_when_and_what_is_wrong_is_told(site: PodsSite) -> None:
     set_schedule(site, "nightly", schedule="30 3 * * *", timeZone="Asia/Kolkata")
-    set_schedule(site, "never", schedule="61 * * * *")
     eventually(lambda: status(site, "nightly").get("nextTime", "")[11:16] == "22:00", "next")
-    eventually(lambda: ready(site, "never") == ("False", "ScheduleInvalid"), "what is wrong")
+    asking = Asking(site, PLACE)
+    template = {"spec": asking.take("count")}
+    told = asking.refused("CheckpointSchedule", {"template": template, "schedule": "61 * * * *"})
+    assert "says no time" in told
+    changed = ("patch", "checkpointschedule", "nightly", "-n", PLACE, "--type=merge", "-p")
+    wrong = json.dumps({"spec": {"timeZone": "Europe/Atlantis"}})
+    refusal = subprocess.run(
+        site.cluster.kubectl_command(*changed, wrong), capture_output=True, text=True, timeout=60
+    )
+    assert refusal.returncode
+    assert "there is no time zone Europe/Atlantis" in refusal.stderr
+    site.cluster.kubectl(*changed, json.dumps({"spec": {"timeZone": "Europe/Berlin"}}))
     delete(site, "nightly")
-    delete(site, "never")
 
 
 def _make_due(site: PodsSite, name: str) -> None:

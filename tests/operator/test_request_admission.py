@@ -16,6 +16,7 @@ from mmsnap_operator.requests.site import Site
 from mmsnap_operator.webhook.registration import ServicePlace
 from mmsnap_operator.webhook.review import MalformedReview
 from mmsnap_operator.webhook.settings import Current, Settings
+from mmsnap_operator.workloads.refusals import Refused
 
 Manifest = dict[str, Any]
 
@@ -68,16 +69,47 @@ def test_requests_fail_closed_and_the_operators_own_are_not_asked_about() -> Non
     assert hook["failurePolicy"] == "Fail"
     assert hook["clientConfig"]["service"]["path"] == f"/{PATH}"
     assert base64.b64decode(hook["clientConfig"]["caBundle"]) == b"PEM"
-    (rule,) = hook["rules"]
+    rule, changed = hook["rules"]
     assert rule["operations"] == ["CREATE"]
+    assert (changed["operations"], changed["resources"]) == (["UPDATE"], ["checkpointschedules"])
     assert sorted(rule["resources"]) == [
         "checkpointrequests",
         "checkpoints",
         "checkpointschedules",
         "restorerequests",
     ]
-    (condition,) = hook["matchConditions"]
-    assert "system:serviceaccount:memverge:memory-machine-operator" in condition["expression"]
+    operators, news = hook["matchConditions"]
+    assert "system:serviceaccount:memverge:memory-machine-operator" in operators["expression"]
+    # Finalizers can be taken away, also where nobody answers.
+    assert "object.spec != oldObject.spec" in news["expression"]
+
+
+@pytest.mark.parametrize("operation", ["CREATE", "UPDATE"])
+@pytest.mark.parametrize(
+    ("times", "words"),
+    [
+        ({"schedule": "61 * * * *"}, "says no time"),
+        ({"schedule": "0 3 * * *", "timeZone": "Europe/Atlantis"}, "there is no time zone"),
+        ({"interval": "9000000d"}, "out of range"),
+        ({"interval": "367d"}, "longer than a year"),
+        ({"interval": "0s"}, "longer than nothing"),
+        ({"interval": "1h", "retention": {"keepWithin": "9000000d"}}, "out of range"),
+    ],
+)
+def test_a_schedule_of_times_that_there_are_not_is_refused_and_so_is_a_change_to_them(
+    operation: str, times: Manifest, words: str
+) -> None:
+    spec = {"template": {"spec": {"source": {"selector": {"matchLabels": {"a": "b"}}}}}, **times}
+    answer = answered(review("CheckpointSchedule", spec, operation=operation), Refused("No", "pod"))
+    assert not answer["allowed"]
+    assert answer["status"]["code"] == 403
+    assert words in answer["status"]["message"]
+
+
+def test_a_schedule_that_is_changed_is_not_looked_at_further() -> None:
+    """Its workload may be away for the moment; who suspends it needs no pods."""
+    spec = {"template": {"spec": {"source": {}}}, "interval": "1h", "suspend": True}
+    assert answered(review("CheckpointSchedule", spec, operation="UPDATE"))["allowed"]
 
 
 @pytest.mark.parametrize("kind", ["CheckpointRequest", "RestoreRequest"])

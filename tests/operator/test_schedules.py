@@ -154,21 +154,48 @@ def kept(epoch: int, *, age_minutes: int = 0, ready: bool = True, **spec: Any) -
     }
 
 
+def is_now(checkpoint: dict[str, Any], **status: str) -> dict[str, Any]:
+    checkpoint["status"] |= status
+    return checkpoint
+
+
+def gone(
+    there: list[dict[str, Any]], retention: dict[str, Any] | None, now: datetime, **asked: str
+) -> list[str]:
+    spec = {"retention": retention, "template": {"spec": {"source": SOURCE, **asked}}}
+    return [one["metadata"]["name"] for one in superfluous(there, spec, now)]
+
+
 class TestRetention:
     def test_what_either_rule_keeps_stays(self) -> None:
         there = [kept(n, age_minutes=60 - n) for n in range(1, 7)]
-        assert superfluous(there, {"keepLast": 2}, NOON) == ["c1", "c2", "c3", "c4"]
-        assert superfluous(there, {"keepLast": 2, "keepWithin": "57m"}, NOON) == ["c1", "c2"]
-        assert superfluous(there, None, NOON) == []
+        assert gone(there, {"keepLast": 2}, NOON) == ["c1", "c2", "c3", "c4"]
+        assert gone(there, {"keepLast": 2, "keepWithin": "57m"}, NOON) == ["c1", "c2"]
+        assert gone(there, None, NOON) == []
 
     def test_the_newest_that_can_be_restored_stays_whatever_is_asked_for(self) -> None:
         there = [kept(1), kept(2), kept(3, ready=False), kept(4, ready=False)]
-        assert superfluous(there, {"keepLast": 1}, NOON) == ["c1", "c3"]
-        assert superfluous(there, {"keepWithin": "0s"}, at(5)) == ["c1", "c3", "c4"]
+        assert gone(there, {"keepLast": 1}, NOON) == ["c1", "c3"]
+        assert gone(there, {"keepWithin": "0s"}, at(5)) == ["c1", "c3", "c4"]
 
     def test_what_is_pinned_stays(self) -> None:
         there = [kept(1, pinned=True), kept(2), kept(3)]
-        assert superfluous(there, {"keepLast": 1}, NOON) == ["c2"]
+        assert gone(there, {"keepLast": 1}, NOON) == ["c2"]
+
+    @pytest.mark.parametrize(
+        "lack", [{"consistency": "Crash"}, {"durability": "Captured"}, {"ready": False}]
+    )
+    def test_those_whose_requests_failed_do_not_take_the_places_of_the_good_ones(
+        self, lack: dict[str, Any]
+    ) -> None:
+        good = {"consistency": "Application", "durability": "Replicated"}
+        there = [is_now(kept(n, age_minutes=90 - n), **good) for n in range(1, 5)]
+        ready = lack.pop("ready", True)
+        there += [is_now(kept(n, ready=ready), **{**good, **lack}) for n in range(5, 10)]
+        asked = {"consistency": "Application", "durability": "Durable"}
+        assert gone(there, {"keepLast": 2}, NOON, **asked) == ["c1", "c2", "c5", "c6", "c7"]
+        newest = gone(there, {"keepWithin": "1h"}, NOON, **asked)
+        assert newest == ["c1", "c2", "c3"], "the last good one stays, however old"
 
 
 def told(**more: Any) -> Schedule:

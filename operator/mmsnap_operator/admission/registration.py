@@ -18,6 +18,7 @@ from mmsnap_operator.cluster.kinds import (
     CHECKPOINT_SCHEDULE,
     CLUSTER_ROLE,
     RESTORE_REQUEST,
+    Kind,
 )
 from mmsnap_operator.names import (
     AGENTS,
@@ -64,22 +65,30 @@ def registration(
                     {
                         "name": "not-the-operator",
                         "expression": f"request.userInfo.username != '{operator}'",
-                    }
+                    },
+                    # Labels and finalizers are taken away also where nobody answers.
+                    {
+                        "name": "says-something-new",
+                        "expression": "request.operation == 'CREATE' || "
+                        "object.spec != oldObject.spec",
+                    },
                 ],
                 "matchPolicy": "Equivalent",
-                "rules": [
-                    {
-                        "apiGroups": [GROUP],
-                        "apiVersions": [VERSION],
-                        "operations": ["CREATE"],
-                        "resources": [kind.plural for kind in _KINDS],
-                        "scope": "Namespaced",
-                    }
-                ],
+                "rules": [_rule("CREATE", *_KINDS), _rule("UPDATE", CHECKPOINT_SCHEDULE)],
                 "sideEffects": "None",
                 "timeoutSeconds": _SECONDS,
             }
         ],
+    }
+
+
+def _rule(operation: str, *of: Kind) -> dict[str, Any]:
+    return {
+        "apiGroups": [GROUP],
+        "apiVersions": [VERSION],
+        "operations": [operation],
+        "resources": [kind.plural for kind in of],
+        "scope": "Namespaced",
     }
 
 

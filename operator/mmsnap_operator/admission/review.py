@@ -17,6 +17,7 @@ from mmsnap_operator.requests.failures import AGENT_ERRORS
 from mmsnap_operator.requests.site import Site
 from mmsnap_operator.restores import preflight as restore_preflight
 from mmsnap_operator.restores.origin import find_origin
+from mmsnap_operator.schedules.timing import require_times
 from mmsnap_operator.webhook.review import API_VERSION, MalformedReview, request_of
 from mmsnap_operator.webhook.settings import Current
 from mmsnap_operator.workloads.finding import Finding, Weight
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 _PATIENCE_SECONDS: Final = 8.0
 _FORBIDDEN: Final = 403
 _UNAVAILABLE: Final = 503
+_SCHEDULE: Final = kinds.CHECKPOINT_SCHEDULE.name
 _OF_AGENTS: Final = (kinds.CHECKPOINT_REQUEST.name, kinds.RESTORE_REQUEST.name)
 _NO_MACHINE: Final = Finding(
     "NoMemoryMachine",
@@ -60,9 +62,12 @@ class RequestReviews:
         return {"apiVersion": API_VERSION, "kind": "AdmissionReview", "response": response}
 
     async def _response(self, request: Mapping[str, Any]) -> Answer:
-        if request.get("operation") != "CREATE" or request.get("subResource"):
+        operation = request.get("operation")
+        if operation not in ("CREATE", "UPDATE") or request.get("subResource"):
             return {"allowed": True}
         kind, spec = _asked(request)
+        if operation == "UPDATE":
+            return _judged(_times(spec)) if kind == _SCHEDULE else {"allowed": True}
         who = Requester.of(request.get("userInfo") or {})
         try:
             async with asyncio.timeout(_PATIENCE_SECONDS):
@@ -85,10 +90,10 @@ class RequestReviews:
             return (_NO_MACHINE,)
         if kind == kinds.CHECKPOINT_REQUEST.name:
             return await self._checkpoint(namespace, spec)
-        if kind == kinds.CHECKPOINT_SCHEDULE.name:
+        if kind == _SCHEDULE:
             # What is so at the moment may be otherwise when the first one is due.
             found = await self._checkpoint(namespace, spec["template"]["spec"])
-            return [_later(finding) for finding in found]
+            return [*_times(spec), *(_later(finding) for finding in found)]
         if kind == kinds.RESTORE_REQUEST.name:
             return await self._restore(who, namespace, spec)
         await access.require_authorship(self._api, who, namespace)
@@ -110,6 +115,15 @@ class RequestReviews:
         return await restore_preflight.examine(
             self._api, namespace, spec, origin, self._operator_namespace
         )
+
+
+def _times(spec: Mapping[str, Any]) -> Sequence[Finding]:
+    """The only part of a schedule that can be changed and make no sense."""
+    try:
+        require_times(spec)
+    except Refused as refused:
+        return [Finding.of(refused)]
+    return ()
 
 
 def _later(finding: Finding) -> Finding:

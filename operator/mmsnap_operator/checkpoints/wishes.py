@@ -71,7 +71,7 @@ def attached(members: Sequence[PodMember], known: Sequence[Member]) -> list[PodM
 
 def shortfall(spec: Mapping[str, Any], taken: GroupCheckpoint) -> Refused | None:
     """What a checkpoint lacks of what was asked for; None: nothing."""
-    if _is_less(_CONSISTENCIES, taken.consistency, spec["consistency"]):
+    if not is_consistent_enough(spec, taken.consistency):
         torn = [part.member for part in parts_of(taken) if part.crash_only]
         return Refused(
             "ConsistencyUnmet",
@@ -87,9 +87,22 @@ def shortfall(spec: Mapping[str, Any], taken: GroupCheckpoint) -> Refused | None
     return None
 
 
+def is_consistent_enough(spec: Mapping[str, Any], reached: str) -> bool:
+    """Whether this consistency is what was asked for, or more."""
+    return not _is_less(_CONSISTENCIES, reached, spec.get("consistency", "Crash"))
+
+
 def is_durable_enough(spec: Mapping[str, Any], taken: GroupCheckpoint) -> bool:
     """Whether it survives as much as was asked for."""
     return not _is_less(_DURABILITIES, taken.durability, spec["durability"])
+
+
+def is_enough(spec: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+    """The same of a Checkpoint, by its status."""
+    durability, wanted = status.get("durability", "Captured"), spec.get("durability", "Captured")
+    return is_consistent_enough(spec, status.get("consistency", "Crash")) and not _is_less(
+        _DURABILITIES, durability, wanted
+    )
 
 
 def parts_of(taken: GroupCheckpoint) -> list[GroupMemberCheckpoint]:
@@ -104,4 +117,4 @@ def replicas_of(spec: Mapping[str, Any]) -> int:
 
 
 def _is_less(scale: Sequence[str], reached: str, wanted: str) -> bool:
-    return scale.index(reached) < scale.index(wanted.lower())
+    return scale.index(reached.lower()) < scale.index(wanted.lower())

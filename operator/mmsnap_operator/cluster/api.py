@@ -103,9 +103,14 @@ class Api:
         path = kind.path(namespace, name) + (f"/{part}" if part else "")
         return await self._ask("PATCH", path, {}, patch, "application/merge-patch+json")
 
-    async def delete(self, kind: Kind, name: str, namespace: str = "") -> bool:
-        """Delete an object, and what it owns; False: there is none."""
-        options = {"propagationPolicy": "Background"}
+    async def delete(self, kind: Kind, name: str, namespace: str = "", version: str = "") -> bool:
+        """Delete an object, and what it owns; False: there is none.
+
+        With `version` only as it was then; ApiError 409 when it was changed since.
+        """
+        options: Manifest = {"propagationPolicy": "Background"}
+        if version:
+            options["preconditions"] = {"resourceVersion": version}
         try:
             await self._ask("DELETE", kind.path(namespace, name), {}, options, "application/json")
         except ApiError as error:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
-from mmsnap_operator.checkpoints.wishes import replicas_of
+from mmsnap_operator.checkpoints.wishes import is_consistent_enough, replicas_of
 from mmsnap_operator.health.condition import Condition
 from mmsnap_operator.names import SCHEDULE_LABEL
 from mmsnap_operator.requests.ending import as_text
@@ -18,7 +18,6 @@ from mmsnap_sdk.service_records import GroupCheckpoint, Schedule
 
 KEEP_LAST_BY_DEFAULT: Final = 10
 _TIMEOUT_MAX_SECONDS: Final = 3600
-_CONSISTENCIES: Final = ("crash", "application")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +110,9 @@ def condition_of(
     if found.consecutive_failures:
         words = f"{found.consecutive_failures} in a row failed, the last one: {found.last_error}"
         return Condition("Ready", False, "Failing", words)
-    if newest is not None and _is_less(newest, asked.get("consistency", "Crash").lower()):
+    if newest is not None and not is_consistent_enough(asked, newest.consistency):
         words = f"checkpoint {newest.name} is of consistency {newest.consistency.capitalize()}"
         return Condition("Ready", False, "ConsistencyUnmet", words)
     if newest is None:
         return Condition("Ready", True, "Scheduled", "the first one is not due yet")
     return Condition("Ready", True, "Running", f"kept by the agents, at node {found.node or '?'}")
-
-
-def _is_less(taken: GroupCheckpoint, wanted: str) -> bool:
-    return _CONSISTENCIES.index(taken.consistency) < _CONSISTENCIES.index(wanted)

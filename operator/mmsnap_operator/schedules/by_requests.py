@@ -114,18 +114,25 @@ class RequestedRuns:
         return [one for one in found if (one["spec"]["group"], one["spec"]["epoch"]) in own]
 
     async def _let_go(self, kept: Sequence[Manifest]) -> int:
-        """Deletes what retention does not keep, with its bytes; how many."""
+        """Deletes what retention does not keep, with its bytes; how many.
+
+        One that was changed since it was looked at stays: it may have been pinned.
+        """
         namespace = self._metadata["namespace"]
-        gone = superfluous(kept, self._spec.get("retention"), self._now)
-        for name in gone:
-            log.info("%s: Checkpoint %s is let go", key_of(self._metadata), name)
-            policy = {"spec": {"deletionPolicy": "Delete"}}
+        count = 0
+        for one in superfluous(kept, self._spec, self._now):
+            name = one["metadata"]["name"]
+            seen = {"resourceVersion": one["metadata"]["resourceVersion"]}
+            policy = {"metadata": seen, "spec": {"deletionPolicy": "Delete"}}
             try:
-                await self._api.patch(kinds.CHECKPOINT, name, namespace, policy)
-                await self._api.delete(kinds.CHECKPOINT, name, namespace)
+                patched = await self._api.patch(kinds.CHECKPOINT, name, namespace, policy)
+                version = patched["metadata"]["resourceVersion"]
+                count += await self._api.delete(kinds.CHECKPOINT, name, namespace, version)
             except ApiError as error:
                 log.warning("%s/%s: %s", namespace, name, error)
-        return len(gone)
+                continue
+            log.info("%s: Checkpoint %s is let go", key_of(self._metadata), name)
+        return count
 
     def _condition(self, runs: Runs, failures: int, restore: str) -> Condition:
         if self._spec.get("suspend"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from mmsnap_operator.schedules.runs import key_of
 from mmsnap_operator.schedules.timing import Interval, timing_of
 from mmsnap_operator.service import Agents
 from mmsnap_operator.workloads.refusals import Refused
+
+log = logging.getLogger(__name__)
 
 MIRROR_SECONDS: Final = 3.0
 LOOK_SECONDS: Final = 15.0
@@ -37,8 +40,9 @@ async def look(api: Api, agents: Agents, namespace: str, name: str) -> float:
             ready, fields = await keep_by_agents(api, agents, schedule, timing)
             fields["nextTime"] = fields["activeRequest"] = None
         else:
-            if is_from_agents(schedule):
-                await drop_from_agents(agents, key_of(schedule["metadata"]))
+            if is_from_agents(schedule) and not await _is_let_go(agents, schedule):
+                # By the status as it is the next look knows that they may have it still.
+                return MIRROR_SECONDS
             ready, fields = await RequestedRuns(api, agents, schedule, now()).look(timing)
             wait_seconds = _until(fields.get("nextTime"))
     except Refused as refused:
@@ -65,6 +69,16 @@ def is_from_agents(schedule: Manifest) -> bool:
     generation: int = schedule["metadata"].get("generation", 1)
     told = (schedule.get("status") or {}).get("conditions") or ()
     return generation > 1 and all(one.get("observedGeneration") != generation for one in told)
+
+
+async def _is_let_go(agents: Agents, schedule: Manifest) -> bool:
+    """Whether the agents keep it no more; False: it could not be done."""
+    try:
+        await drop_from_agents(agents, key_of(schedule["metadata"]))
+    except AGENT_ERRORS as error:
+        log.warning("the agents may keep %s still: %s", key_of(schedule["metadata"]), error)
+        return False
+    return True
 
 
 def _until(coming: str | None) -> float:

@@ -21,6 +21,7 @@ from mmsnap_operator.workloads.refusals import Refused
 LATE_MAX: Final = timedelta(minutes=10)
 _MINUTE: Final = timedelta(minutes=1)
 _SECOND: Final = timedelta(seconds=1)
+_INTERVAL_MAX: Final = timedelta(days=366)
 _FIELDS: Final = 5
 
 
@@ -96,10 +97,20 @@ def duration_of(text: str) -> timedelta:
         raise Refused("DurationInvalid", str(error)) from error
 
 
+def require_times(spec: Mapping[str, Any]) -> None:
+    """Refused when a specification says a time that there is not."""
+    timing_of(spec)
+    within = (spec.get("retention") or {}).get("keepWithin")
+    if within is not None:
+        duration_of(within)
+
+
 def _interval(text: str) -> timedelta:
     every = duration_of(text)
     if not every:
         raise Refused("IntervalInvalid", "an interval is longer than nothing")
+    if every > _INTERVAL_MAX:
+        raise Refused("IntervalInvalid", f"an interval of {text} is longer than a year")
     return every
 
 
