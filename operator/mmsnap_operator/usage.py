@@ -25,8 +25,10 @@ log = logging.getLogger(__name__)
 
 FIELDS: Final = ("nodes", "usageTime")  # of the status
 _PACE_SECONDS: Final = 10.0
-# What etcd takes of one object is limited: so many of the largest regions a node are told.
+# What etcd takes of one object is limited: so many of the largest regions of a node are told, and
+# fewer where there are many nodes.
 _REGIONS_MAX: Final = 128
+_REGIONS_OF_ALL_MAX: Final = 6000
 _TROUBLE: Final = (ApiError, MmsnapError, aiohttp.ClientError, TimeoutError)
 
 
@@ -76,14 +78,15 @@ class UsageReport:
 def nodes_status(usage: PoolUsage, members: Sequence[Member]) -> list[dict[str, Any]]:
     """What the status says of each node: its pool, its members, and its largest regions."""
     counts = Counter(member.node for member in members)
-    return [
-        _node(node, [share for share in usage.regions if share.node == node.node], counts)
-        for node in usage.nodes
-    ]
+    shares: dict[str, list[RegionShare]] = {}
+    for share in usage.regions:
+        shares.setdefault(share.node, []).append(share)
+    most = min(_REGIONS_MAX, _REGIONS_OF_ALL_MAX // max(len(usage.nodes), 1))
+    return [_node(node, shares.get(node.node, []), counts, most) for node in usage.nodes]
 
 
 def _node(
-    node: NodeUsage, shares: Sequence[RegionShare], members: Mapping[str, int]
+    node: NodeUsage, shares: Sequence[RegionShare], members: Mapping[str, int], most: int
 ) -> dict[str, Any]:
     if node.unreachable:
         return {"name": node.node, "unreachable": node.unreachable}
@@ -95,10 +98,10 @@ def _node(
         "freeBytes": node.free_bytes,
         "usedBytes": node.size_bytes - node.free_bytes,
         "memberCount": members.get(node.node, 0),
-        "regions": [_region(share) for share in largest[:_REGIONS_MAX]],
+        "regions": [_region(share) for share in largest[:most]],
     }
-    if len(largest) > _REGIONS_MAX:
-        told["regionsLeftOut"] = len(largest) - _REGIONS_MAX
+    if len(largest) > most:
+        told["regionsLeftOut"] = len(largest) - most
     return told
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+
+import pytest
 
 from mmsnap_operator.schema import status
 from mmsnap_operator.usage import FIELDS, nodes_status
@@ -41,13 +44,20 @@ def test_pool_is_told_of_the_node_that_has_it() -> None:
     assert told[1] == {"name": "n2", "unreachable": "connection refused"}
 
 
-def test_many_regions_make_an_object_that_etcd_refuses() -> None:
-    nodes = tuple(NodeUsage(f"n{number}", "/pool", 1, 0) for number in range(60))
-    shares = [share(node.node, number, number) for node in nodes for number in range(2000)]
+@pytest.mark.parametrize("count", [1, 60, 200])
+def test_many_regions_make_an_object_that_etcd_refuses(count: int) -> None:
+    """Of names that are as long as they may be, on so many nodes."""
+    nodes = tuple(NodeUsage(f"n{number}".ljust(63, "x"), "/pool", 1, 0) for number in range(count))
+    long = [replace(share("", number, number), group="g" * 63) for number in range(500)]
+    shares = [
+        replace(one, node=node.node, member=one.member.ljust(63, "x"), used_bytes=1 << 40 | n)
+        for node in nodes
+        for n, one in enumerate(long)
+    ]
     told = nodes_status(usage(*shares, nodes=nodes), [])
     assert len(json.dumps(told)) < _ETCD_MAX_BYTES
-    assert told[0]["regions"][0]["member"] == "web-1999"
-    assert told[0]["regionsLeftOut"] == 2000 - len(told[0]["regions"])
+    assert told[-1]["regions"][0]["member"].startswith("web-499")
+    assert told[-1]["regionsLeftOut"] == 500 - len(told[-1]["regions"])
 
 
 def test_field_that_the_definition_does_not_have_would_be_pruned() -> None:
