@@ -27,7 +27,8 @@ async def declare_down(
 
     Raises:
         InUseError: it answers. NotFoundError: there is no such node.
-        AbortedError: nothing proves that it is down, and `force` was not given.
+        AbortedError: nothing proves that it is down, and `force` was not given; or it is down from
+            now on, and what a group lost by it could not be noted: it can be asked for again.
     """
     mesh, ledger = groups.desk.mesh, groups.desk.ledger
     if mesh is None:
@@ -47,8 +48,20 @@ async def declare_down(
     await ledger.ask(ledger.catalog.set_node_down, node)
     log.warning("node %s is down", node)
     rows = await ledger.ask(ledger.catalog.members)
+    busy: list[MmsnapError] = []
     for name in sorted({row.group for row in rows if row.node == node}):
-        await _take_for_lost(groups, name, node)
+        try:
+            await _take_for_lost(groups, name, node)
+        except MmsnapError as error:
+            # The others must not wait for it.
+            busy.append(error)
+    if busy:
+        raise AbortedError(
+            f"node {node} is down, but not all that it had is noted as lost: {busy[0].message}",
+            subject=node,
+            hint="do it again",
+            retryable=True,
+        )
 
 
 async def remove_node(groups: Groups, node: str) -> None:
