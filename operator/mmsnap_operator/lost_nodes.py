@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from mmsnap.errors import MmsnapError
+from mmsnap.errors import AgentUnavailableError, InUseError, MmsnapError
 from mmsnap_operator import charge
 from mmsnap_operator.cluster import Api, ApiError, kinds
 from mmsnap_operator.cluster.events import announce
@@ -58,17 +58,23 @@ class LostNodes:
         if not shut:
             return
         known = await self._agents.ask(lambda client: client.nodes())
+        members = await self._agents.ask(lambda client: client.members())
+        unnoted = {one.node for one in members if one.state == "attached"}
         for node in known:
-            if node.name in shut and not node.down:
+            # What one that is down lost may not all be noted: a group was busy.
+            if node.name in shut and (not node.down or node.name in unnoted):
                 await self._tell(node.name)
 
     async def _tell(self, name: str) -> None:
         try:
             await self._agents.ask(lambda client: client.declare_node_down(name, force=True))
+        except AgentUnavailableError:
+            raise  # nobody said anything of the node
         except MmsnapError as error:
             if self._refused.get(name) != error.message:
                 self._refused[name] = error.message
-                await self._announce("NodeNotDown", f"{error.message}: it has the taint {TAINT}")
+                reason = "NodeNotDown" if isinstance(error, InUseError) else "NodeLossesUnnoted"
+                await self._announce(reason, f"{error.message}: it has the taint {TAINT}")
             return
         await self._announce("NodeDown", f"node {name} is shut off: its members may come elsewhere")
 
