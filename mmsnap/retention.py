@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
+
+# Of those that are taken by themselves, when nobody says how many are to stay.
+KEEP_LAST_BY_DEFAULT: Final = 10
 
 
 @dataclass(frozen=True, slots=True)

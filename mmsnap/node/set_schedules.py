@@ -10,10 +10,8 @@ from mmsnap.catalog import ScheduleOutcome, ScheduleRecord
 from mmsnap.node import bounds
 from mmsnap.node.desk import Desk
 from mmsnap.node.replies import schedule_reply
-from mmsnap.retention import Retention
+from mmsnap.retention import KEEP_LAST_BY_DEFAULT, Retention
 from mmsnap.rpc.v1 import mmsnap_pb2 as pb
-
-KEEP_LAST_BY_DEFAULT = 10
 
 
 async def set_schedule(desk: Desk, group: str, asked: pb.Schedule, replicas: int) -> pb.Schedule:

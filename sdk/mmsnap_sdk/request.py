@@ -9,12 +9,11 @@ from datetime import timedelta
 from typing import Any, Final
 
 from mmsnap.quantities import parse_duration
-from mmsnap.retention import Retention
+from mmsnap.retention import KEEP_LAST_BY_DEFAULT, Retention
 from mmsnap_sdk.backend import DEFAULT_TIMEOUT_NS, CheckpointRequest
 from mmsnap_sdk.checkpoint import DURABILITIES, Durability
 
 LABELS_MAX_BYTES: Final = 1536
-KEEP_LAST_BY_DEFAULT: Final = 10
 _DNS_LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 
 

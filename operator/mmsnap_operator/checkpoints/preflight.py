@@ -7,8 +7,7 @@ from typing import Any
 
 from mmsnap_operator.checkpoints.wishes import require_possible
 from mmsnap_operator.cluster import Api, kinds
-from mmsnap_operator.deployment.agents import COMPONENT as AGENT_COMPONENT
-from mmsnap_operator.names import COMPONENT_LABEL
+from mmsnap_operator.service.places import AGENT_LABELS
 from mmsnap_operator.workloads.agents import check_agents
 from mmsnap_operator.workloads.claims import check_claims
 from mmsnap_operator.workloads.disruption import IGNORE, check_disruption
@@ -47,7 +46,7 @@ async def budgets_of(api: Api, namespace: str, spec: Manifest) -> Sequence[Manif
 
 async def agents_of(api: Api, operator_namespace: str) -> Sequence[Manifest]:
     """The pods of the agents; ApiError."""
-    return await api.list(kinds.POD, operator_namespace, {COMPONENT_LABEL: AGENT_COMPONENT})
+    return await api.list(kinds.POD, operator_namespace, AGENT_LABELS)
 
 
 def check(

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
+from mmsnap.retention import KEEP_LAST_BY_DEFAULT
 from mmsnap_operator.checkpoints.wishes import is_consistent_enough, replicas_of
 from mmsnap_operator.health.condition import Condition
 from mmsnap_operator.names import SCHEDULE_LABEL
@@ -16,7 +17,6 @@ from mmsnap_operator.workloads.refusals import Refused
 from mmsnap_sdk.checkpoint import Durability
 from mmsnap_sdk.service_records import GroupCheckpoint, Schedule
 
-KEEP_LAST_BY_DEFAULT: Final = 10
 _TIMEOUT_MAX_SECONDS: Final = 3600
 
 

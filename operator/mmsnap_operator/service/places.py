@@ -6,15 +6,17 @@ import base64
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from mmsnap_operator.deployment.agents import COMPONENT
+from mmsnap_operator.health.pods import is_ready
 from mmsnap_operator.names import COMPONENT_LABEL, MANAGED_BY_LABEL, OPERATOR
 
-AGENT_LABELS: Final = {MANAGED_BY_LABEL: OPERATOR, COMPONENT_LABEL: "agent"}
+AGENT_LABELS: Final = {MANAGED_BY_LABEL: OPERATOR, COMPONENT_LABEL: COMPONENT}
 _LISTEN: Final = "--listen=$(HOST_IP):"
 
 
 def addresses_of(pods: Sequence[Mapping[str, Any]]) -> list[str]:
     """Of the agents that are ready, in the order of their nodes."""
-    ready = (pod for pod in pods if _is_ready(pod))
+    ready = (pod for pod in pods if is_ready(pod) and not pod["metadata"].get("deletionTimestamp"))
     found = ((str(pod["spec"].get("nodeName", "")), _address(pod)) for pod in ready)
     return [address for _, address in sorted(found) if address]
 
@@ -29,13 +31,6 @@ def certificates_of(secret: Mapping[str, Any] | None) -> tuple[bytes, bytes, byt
     except (KeyError, ValueError):
         return None
     return authority, certificate, key
-
-
-def _is_ready(pod: Mapping[str, Any]) -> bool:
-    if pod["metadata"].get("deletionTimestamp"):
-        return False
-    told = pod.get("status", {}).get("conditions") or ()
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in told)
 
 
 def _address(pod: Mapping[str, Any]) -> str:
