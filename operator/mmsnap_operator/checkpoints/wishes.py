@@ -71,7 +71,7 @@ def attached(members: Sequence[PodMember], known: Sequence[Member]) -> list[PodM
 
 def shortfall(spec: Mapping[str, Any], taken: GroupCheckpoint) -> Refused | None:
     """What a checkpoint lacks of what was asked for; None: nothing."""
-    if not is_consistent_enough(spec, taken.consistency):
+    if _is_less(_CONSISTENCIES, taken.consistency, spec["consistency"]):
         torn = [part.member for part in parts_of(taken) if part.crash_only]
         return Refused(
             "ConsistencyUnmet",

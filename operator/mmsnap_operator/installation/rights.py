@@ -67,7 +67,9 @@ _IN_THE_CLUSTER: Final = (
         "patch delete",
         WEBHOOK,
     ),
-    # What the one for requests is owned by, so that it goes with the installation.
+    # Since when the one for requests is there.
+    _rule("admissionregistration.k8s.io", "validatingwebhookconfigurations", "get", WEBHOOK),
+    # What it is owned by, so that it goes with the installation.
     _rule(_RBAC, "clusterroles", "get", OPERATOR),
 )
 _IN_ITS_NAMESPACE: Final = (

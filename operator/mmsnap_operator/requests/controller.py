@@ -14,16 +14,19 @@ from typing import Any, Final, Protocol
 
 import aiohttp
 
+from mmsnap_operator.admission.admitted import require_admitted
 from mmsnap_operator.checkpoints.keeping import Keeping
 from mmsnap_operator.checkpoints.taking import CheckpointTaking
 from mmsnap_operator.cluster import Api, ApiError, Kind, kinds
 from mmsnap_operator.names import WORK_FINALIZER
 from mmsnap_operator.requests.ending import is_expired, is_finished, now
 from mmsnap_operator.requests.finalizers import hold, release
+from mmsnap_operator.requests.report import Report
 from mmsnap_operator.requests.site import Site
 from mmsnap_operator.requests.turns import Turns
 from mmsnap_operator.restores.running import RestoreRunning
 from mmsnap_operator.service import Agents
+from mmsnap_operator.workloads.refusals import Refused
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +126,12 @@ class Requests:
                     kind, request["metadata"]["name"], request["metadata"]["namespace"]
                 )
             return
+        if kind == kinds.RESTORE_REQUEST and not deleting:
+            try:
+                await require_admitted(self._api, request)
+            except Refused as refused:
+                await Report(self._api, kind, request).failed(refused.reason, refused.message)
+                return
         if deleting:
             fresh.deleted.set()
         elif not await hold(self._api, kind, request, WORK_FINALIZER):
