@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from mmsnap.errors import AgentUnavailableError, InUseError, MmsnapError
+from mmsnap.errors import AbortedError, AgentUnavailableError, MmsnapError
 from mmsnap_operator import charge
 from mmsnap_operator.cluster import Api, ApiError, kinds
 from mmsnap_operator.cluster.events import announce
@@ -73,7 +73,8 @@ class LostNodes:
         except MmsnapError as error:
             if self._refused.get(name) != error.message:
                 self._refused[name] = error.message
-                reason = "NodeNotDown" if isinstance(error, InUseError) else "NodeLossesUnnoted"
+                busy = isinstance(error, AbortedError)
+                reason = "NodeLossesUnnoted" if busy else "NodeNotDown"
                 await self._announce(reason, f"{error.message}: it has the taint {TAINT}")
             return
         await self._announce("NodeDown", f"node {name} is shut off: its members may come elsewhere")

@@ -38,7 +38,8 @@ class PodWebhook:
         self._api = api
         self._namespace = namespace
         self._current = Current()
-        self._kept = False  # what is told there, with the API server
+        # For what it was last registered; None: never yet.
+        self._kept: tuple[Settings | None] | None = None
         requests = RequestReviews(site, self._current, namespace)
         self._server = WebhookServer(self._current, {PATH: requests.answer})
         place = ServicePlace(WEBHOOK, namespace)
@@ -57,16 +58,15 @@ class PodWebhook:
         if leader is not None and not leader["metadata"].get("deletionTimestamp"):
             wanted = configuration.read(leader.get("spec") or {}, self._namespace)
             settings = Settings(wanted.image, wanted.pod_prefixes)
-        if self._kept and settings == self._current.settings:
+        if self._kept == (settings,) and settings == self._current.settings:
             return
         self._current.tell(settings)
-        self._kept = False
         await self._upkeep.keep()
-        self._kept = True
+        self._kept = (settings,)
 
     async def _run(self) -> None:
         """Without a MemoryMachine nobody else would look."""
-        while not self._kept:
+        while self._kept is None:
             try:
                 await self.look()
             except (ApiError, aiohttp.ClientError, TimeoutError) as error:
