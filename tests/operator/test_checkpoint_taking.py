@@ -100,6 +100,8 @@ class TestEnd:
 
         run(work())
         assert agents.takes == 0
+        status = api.named(kinds.CHECKPOINT_REQUEST, "one")["status"]
+        assert reason_of(status) == ("False", "AgentUnavailable")
 
     @pytest.mark.parametrize("is_deleted", [True, False])
     def test_agent_that_is_silent_holds_it_up(self, is_deleted: bool) -> None:
@@ -298,6 +300,7 @@ class TestDoubt:
         looks = iter(range(1000))
 
         def silent() -> None:
+            assert not agents.takes
             if next(looks) < 8:
                 raise NoMajorityError("etcd has no majority")
 

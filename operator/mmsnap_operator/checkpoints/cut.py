@@ -62,6 +62,7 @@ class Cut:
         self._request: Manifest = report.manifest
         self._spec: Manifest = self._request["spec"]
         self._name = catalog_name(self._request)
+        self._is_missing = False  # in the catalog, at the last look
         self._aborts = 0
         self._why = Refused("DeadlineExceeded", "it was not begun in time", lasting=False)
         self._doubtful_until = float("-inf")
@@ -75,7 +76,7 @@ class Cut:
         while True:
             found = await self._look(group)
             is_ending = deleted.is_set() or self._limit.is_over
-            if found is None and not (is_ending or self._why.lasting):
+            if self._is_missing and not (is_ending or self._why.lasting):
                 found = await self._attempt(group)
             if found is not None:
                 return found
@@ -92,12 +93,14 @@ class Cut:
 
     async def _look(self, group: str) -> GroupCheckpoint | None:
         """What was taken for this request already; Refused when its name is another one's."""
+        self._is_missing = False
         try:
             found = await self._limit.within(
                 self._site.agents.ask(lambda client: client.find(group, self._name)),
                 _LOOK_SECONDS,
             )
         except NotFoundError:
+            self._is_missing = True
             return None
         except (*AGENT_ERRORS, ApiError) as error:
             self._note(_passing(error))
