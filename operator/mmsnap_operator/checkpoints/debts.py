@@ -42,20 +42,22 @@ class Debts:
         left = dict(owed)
         for key in random.sample(sorted(owed), min(len(owed), _MOST_AT_ONCE)):
             group, _, epoch = key.rpartition(".")
-            if await self._paid(group, int(epoch), owed[key]):
+            if await self._paid(group, epoch, owed[key]):
                 del left[key]
         if left != owed:
             await self._write(left)
 
-    async def _paid(self, group: str, epoch: int, name: str) -> bool:
+    async def _paid(self, group: str, epoch: str, name: str) -> bool:
         try:
-            await self._site.agents.ask(lambda client: delete_bytes(client, group, epoch, name))
+            await self._site.agents.ask(
+                lambda client: delete_bytes(client, group, int(epoch), name)
+            )
         except NotFoundError:
             return True
         except AgentUnavailableError:
             raise
         except (MmsnapError, ValueError) as error:
-            log.debug("%s @%d: %s", group, epoch, error)
+            log.debug("%s @%s: %s", group, epoch, error)
             return False
         return True
 
