@@ -14,9 +14,9 @@ from mmsnap_operator.checkpoints.record import (
     members_now,
 )
 from mmsnap_operator.cluster import Api, ApiError, kinds
-from mmsnap_operator.health.condition import Condition, merged
+from mmsnap_operator.health.condition import Condition
 from mmsnap_operator.names import BYTES_FINALIZER
-from mmsnap_operator.requests.ending import now
+from mmsnap_operator.requests import status
 from mmsnap_operator.workloads.pods import Owner
 from mmsnap_operator.workloads.refusals import Refused
 from mmsnap_operator.workloads.source import Source
@@ -95,16 +95,4 @@ async def write_status(
     conditions: Sequence[Condition],
 ) -> None:
     """Write a Checkpoint's status where it differs; one that is gone has none."""
-    metadata, status = checkpoint["metadata"], checkpoint.get("status") or {}
-    before = status.get("conditions") or []
-    renewed = merged(before, conditions, metadata.get("generation", 1), now())
-    kept = [one for one in before if one["type"] not in {each.type for each in conditions}]
-    patch = {**fields, "conditions": [*renewed, *kept]}
-    if all(status.get(key) == value for key, value in patch.items()):
-        return
-    path = metadata["name"], metadata["namespace"]
-    try:
-        await api.patch(kinds.CHECKPOINT, *path, {"status": patch}, "status")
-    except ApiError as error:
-        if error.status != _NOT_FOUND:
-            raise
+    await status.write_status(api, kinds.CHECKPOINT, checkpoint, conditions, fields)
