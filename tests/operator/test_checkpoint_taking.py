@@ -13,7 +13,7 @@ import pytest
 from mmsnap.catalog import NoMajorityError
 from mmsnap.errors import BUSY, AbortedError, AgentUnavailableError, PauseExceededError
 from mmsnap.node.outcomes import BusyError
-from mmsnap_operator.checkpoints import cut, limit, taking
+from mmsnap_operator.checkpoints import cut, limit
 from mmsnap_operator.checkpoints.naming import catalog_name
 from mmsnap_operator.checkpoints.taking import CheckpointTaking
 from mmsnap_operator.cluster import ApiError, kinds
@@ -27,7 +27,7 @@ from tests.operator.fake_site import (
     site_of,
     soon,
 )
-from tests.operator.request_samples import captured_pod, request
+from tests.operator.request_samples import captured_pod, request, taken
 
 NAME = catalog_name(request())
 
@@ -35,7 +35,7 @@ NAME = catalog_name(request())
 @pytest.fixture(autouse=True)
 def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cut, "_AGAIN_SECONDS", 0.01)
-    monkeypatch.setattr(taking, "_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr("mmsnap_operator.checkpoints.taking._AGAIN_SECONDS", 0.01)
     monkeypatch.setattr(cut, "_LOOK_SECONDS", 0.1)
     monkeypatch.setattr(limit, "_ENDING", timedelta(seconds=0.2))
 
@@ -201,15 +201,27 @@ class TestMembers:
         api.named(kinds.CHECKPOINT_REQUEST, "one")["status"] = status
         assert reason_of(carried_out(api, agents)) == ("Failed", "MembersMissing")
 
-    def test_image_of_a_later_pod_is_told_as_that_of_the_checkpoint(self) -> None:
+    @pytest.mark.parametrize("is_found_at_once", [True, False])
+    def test_image_of_a_later_pod_is_told_as_that_of_the_checkpoint(
+        self, is_found_at_once: bool
+    ) -> None:
         api, agents = demo_cluster(), FakeAgents()
-        made = agents.commit(NAME)
+        made = taken(name=NAME)
         later = captured_pod("hz-1", image_id="sha256:2")
         running = {"startedAt": (made.created + timedelta(seconds=5)).isoformat()}
         later["status"]["containerStatuses"][0]["state"]["running"] = running
         api.add(later, "Pod")
         api.named(kinds.CHECKPOINT_REQUEST, "one")["status"] = begun(1, "Taking")
+
+        async def there_already(name: str) -> GroupCheckpoint:
+            agents.commit(NAME)
+            raise FileExistsError
+
+        agents.on_take = there_already
+        if is_found_at_once:
+            agents.commit(NAME)
         carried_out(api, agents)
+        assert agents.takes == (0 if is_found_at_once else 1)
         rows = api.named(kinds.CHECKPOINT, f"hz-{NAME}")["status"]["members"]
         assert [row.get("imageID") for row in rows] == ["sha256:1", None]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from mmsnap.errors import (
@@ -28,6 +29,7 @@ from mmsnap_operator.requests.ending import COMPLETE
 from mmsnap_operator.requests.failures import AGENT_ERRORS, refusal_of
 from mmsnap_operator.requests.report import Report
 from mmsnap_operator.requests.site import Site
+from mmsnap_operator.workloads.pods import runs_since
 from mmsnap_operator.workloads.refusals import Refused
 from mmsnap_operator.workloads.source import Source, find_source, require_members
 from mmsnap_sdk.async_client import AsyncClient
@@ -51,7 +53,7 @@ class Cut:
     """Of one request.
 
     Attributes:
-        source: the workload that was looked at before the cut; None: another operator did.
+        source: the workload that was looked at, as it was at the cut; None: another operator did.
     """
 
     def __init__(self, site: Site, report: Report, limit: Limit) -> None:
@@ -107,6 +109,8 @@ class Cut:
             return None
         if found.labels.get(REQUEST_LABEL) != self._request["metadata"]["uid"]:
             raise Refused("NameTaken", f"group {group} has another checkpoint {self._name}")
+        if self.source is not None:
+            self.source = as_of(self.source, found)
         return found
 
     # ---- making it ----
@@ -210,6 +214,11 @@ class Cut:
             await self._report.under_way(TAKING, words)
         else:
             await self._report.under_way(self._why.reason, self._why.message)
+
+
+def as_of(source: Source, taken: GroupCheckpoint) -> Source:
+    """Of a cut that was made earlier: without the pods that run only since."""
+    return replace(source, pods=[pod for pod in source.pods if not runs_since(pod, taken.created)])
 
 
 def _passing(error: Exception) -> Refused:

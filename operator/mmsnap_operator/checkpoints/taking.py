@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from mmsnap.errors import NotFoundError, UnsupportedError
 from mmsnap.pods.naming import group_of
-from mmsnap_operator.checkpoints.cut import Cut
+from mmsnap_operator.checkpoints.cut import Cut, as_of
 from mmsnap_operator.checkpoints.limit import Limit
 from mmsnap_operator.checkpoints.record import measured
 from mmsnap_operator.checkpoints.recording import record_checkpoint
@@ -24,7 +23,7 @@ from mmsnap_operator.requests.ending import as_text, now
 from mmsnap_operator.requests.failures import AGENT_ERRORS, refusal_of
 from mmsnap_operator.requests.report import Report
 from mmsnap_operator.requests.site import Site
-from mmsnap_operator.workloads.pods import Owner, runs_since
+from mmsnap_operator.workloads.pods import Owner
 from mmsnap_operator.workloads.refusals import Refused
 from mmsnap_operator.workloads.source import Source, find_source
 from mmsnap_sdk import calls
@@ -143,8 +142,7 @@ class CheckpointTaking:
         except Refused as refused:
             log.warning("%s: without a template: %s", taken.name, refused.message)
             return None
-        was = [pod for pod in found.pods if not runs_since(pod, taken.created)]
-        return replace(found, pods=was)
+        return as_of(found, taken)
 
     async def _durable(self, taken: GroupCheckpoint, name: str) -> GroupCheckpoint:
         """As durable as was asked for, or as it is when the time is over; Refused."""
