@@ -33,6 +33,7 @@ from mmsnap_operator.names import (
     ETCD_SERVICE,
     NODES_SECRET,
     OPERATOR,
+    OWED_DELETIONS,
 )
 from mmsnap_operator.reconciliation import context_of, is_owned
 from mmsnap_operator.surroundings import Surroundings
@@ -84,6 +85,8 @@ async def remove(api: Api, surroundings: Surroundings, machine: Manifest) -> Non
     await _wait(lambda: _pods_gone(api, context, ETCD_COMPONENT), _AGENTS_END_SECONDS)
     if not kept:
         await _delete_claims(api, context)
+        # It speaks of the catalog that was in them.
+        await api.delete(kinds.CONFIG_MAP, OWED_DELETIONS, context.namespace)
     for report in kept:
         await _tell(api, machine, report)
 

@@ -21,13 +21,19 @@ RESTRICTED: Final[dict[str, Any]] = {
     "capabilities": {"drop": ["ALL"]},
     "seccompProfile": {"type": "RuntimeDefault"},
 }
-# Counts in memory of its own until it is ended, and tells where it began.
-ATTACHED_PROGRAM: Final = """
-import mmsnap, numpy, time
+HELD: Final = "/tmp/held"
+# Counts in memory of its own until it is ended, and tells where it began. No cut of it begins while
+# a file is there.
+ATTACHED_PROGRAM: Final = f"""
+import mmsnap, numpy, os, time
 app = mmsnap.attach(size="64MiB")
 with app.update():
     cells = app.array("cells", (1 << 20,), numpy.int64)
 print("began", int(cells[0]), flush=True)
+@app.before_checkpoint
+def hold():
+    while os.path.exists("{HELD}"):
+        time.sleep(0.05)
 while True:
     with app.update():
         cells += 1

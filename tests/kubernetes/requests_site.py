@@ -14,6 +14,7 @@ from tests.cluster.waiting import eventually
 from tests.kubernetes.pods_site import (
     ASKED,
     ATTACHED_PROGRAM,
+    HELD,
     IMAGE,
     PYTHON,
     RESTRICTED,
@@ -107,6 +108,38 @@ class RequestsSite(PodsSite):
             }
         )
         return name
+
+    def said(self, kind: str, namespace: str, name: str) -> str:
+        """The reason for which a request is not over, or ended; empty: nobody has seen it yet."""
+        found = self.cluster.get(kind, name, "-n", namespace).get("status") or {}
+        return reason(found) if found.get("conditions") else ""
+
+    def await_said(self, kind: str, namespace: str, name: str, wanted: str) -> None:
+        """Until a request says this."""
+        eventually(lambda: self.said(kind, namespace, name) == wanted, f"{name} to say {wanted}")
+
+    def await_begun(self, kind: str, namespace: str, name: str) -> None:
+        """Until it has to be brought to an end, whatever comes."""
+
+        def has_begun() -> bool:
+            found = self.cluster.get(kind, name, "-n", namespace).get("status") or {}
+            return "group" in found
+
+        eventually(has_begun, f"{name} to begin")
+
+    @contextmanager
+    def held(self, namespace: str, pod: str) -> Iterator[None]:
+        """Every cut waits in a hook of this pod, which knows mmsnap, until the end of this."""
+
+        def run(code: str) -> None:
+            words = ("exec", "-n", namespace, pod, "-c", "main", "--", PYTHON, "-c", code)
+            self.cluster.kubectl(*words)
+
+        run(f"open({HELD!r}, 'w').close()")
+        try:
+            yield
+        finally:
+            run(f"import os; os.unlink({HELD!r})")
 
     def ends(self, kind: str, namespace: str, name: str, seconds: float = 120) -> dict[str, Any]:
         """The status of a request, once it is over."""

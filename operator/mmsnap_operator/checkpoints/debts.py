@@ -7,9 +7,11 @@ taken. Until then it is written down in a ConfigMap beside the operator.
 from __future__ import annotations
 
 import logging
+import random
 from typing import Final
 
 from mmsnap.errors import AgentUnavailableError, MmsnapError, NotFoundError
+from mmsnap_operator.checkpoints.identity import delete_bytes
 from mmsnap_operator.cluster import kinds
 from mmsnap_operator.names import MANAGED_BY_LABEL, OPERATOR, OWED_DELETIONS
 from mmsnap_operator.requests.site import Site
@@ -27,24 +29,29 @@ class Debts:
         self._site = site
         self._namespace = namespace
 
-    async def owe(self, group: str, epoch: int) -> None:
-        """Write it down."""
-        await self._write({**await self._read(), f"{group}.{epoch}": ""})
+    async def owe(self, group: str, epoch: int, name: str) -> None:
+        """Write it down; the name tells it from what a later catalog has under its number."""
+        await self._write({**await self._read(), f"{group}.{epoch}": name})
 
     async def pay(self) -> None:
-        """Delete what can be deleted by now; AgentUnavailableError."""
+        """Delete what can be deleted by now; AgentUnavailableError.
+
+        A few of them, and not always the same: those that can not go yet hold up no others.
+        """
         owed = await self._read()
         left = dict(owed)
-        for name in sorted(owed)[:_MOST_AT_ONCE]:
-            group, _, epoch = name.rpartition(".")
-            if await self._paid(group, epoch):
-                del left[name]
+        for key in random.sample(sorted(owed), min(len(owed), _MOST_AT_ONCE)):
+            group, _, epoch = key.rpartition(".")
+            if await self._paid(group, epoch, owed[key]):
+                del left[key]
         if left != owed:
             await self._write(left)
 
-    async def _paid(self, group: str, epoch: str) -> bool:
+    async def _paid(self, group: str, epoch: str, name: str) -> bool:
         try:
-            await self._site.agents.ask(lambda client: client.delete_checkpoint(group, f"@{epoch}"))
+            await self._site.agents.ask(
+                lambda client: delete_bytes(client, group, int(epoch), name)
+            )
         except NotFoundError:
             return True
         except AgentUnavailableError:

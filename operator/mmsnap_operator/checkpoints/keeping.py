@@ -9,19 +9,21 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from typing import Any, Final
 
 from mmsnap.errors import AgentUnavailableError, MmsnapError, NotFoundError
 from mmsnap_operator.checkpoints.debts import Debts
+from mmsnap_operator.checkpoints.identity import delete_bytes, identity, is_same, name_of
 from mmsnap_operator.checkpoints.ownership import is_own
-from mmsnap_operator.checkpoints.record import conditions_of
+from mmsnap_operator.checkpoints.record import conditions_of, members_now
 from mmsnap_operator.checkpoints.recording import write_status
-from mmsnap_operator.cluster import kinds
+from mmsnap_operator.cluster import ApiError, kinds
 from mmsnap_operator.cluster.events import announce
 from mmsnap_operator.health.condition import Condition
 from mmsnap_operator.names import BYTES_FINALIZER
 from mmsnap_operator.requests.ending import condition, instant, is_finished, now
+from mmsnap_operator.requests.failures import AGENT_ERRORS
 from mmsnap_operator.requests.finalizers import hold, release
 from mmsnap_operator.requests.site import Site
 from mmsnap_sdk.service_records import GroupCheckpoint
@@ -46,16 +48,17 @@ class Keeping:
         self._debts = Debts(site, namespace)
         self._looked = float("-inf")
 
-    async def look(self) -> None:
-        """One look at all of them; ApiError."""
-        objects = await self._site.api.list(kinds.CHECKPOINT)
+    async def look(self) -> bool:
+        """One look at all of them; False: not all of it went well. ApiError."""
+        objects = [{**one, **_TYPE} for one in await self._site.api.list(kinds.CHECKPOINT)]
         restores = await self._site.api.list(kinds.RESTORE_REQUEST)
+        well = True
         for one in objects:
             if one["metadata"].get("deletionTimestamp"):
-                await self._delete({**one, **_TYPE}, restores)
+                well &= await self._apart(one, self._delete(one, restores))
         moment = asyncio.get_running_loop().time()
         if moment - self._looked < _LOOK_SECONDS:
-            return
+            return well
         self._looked = moment
         try:
             await self._debts.pay()
@@ -63,9 +66,23 @@ class Keeping:
                 catalog = await self._site.agents.ask(lambda client: client.checkpoints())
                 known = {(one.group, one.epoch): one for one in catalog}
                 for one in objects:
-                    await self._mirror({**one, **_TYPE}, known.get(identity(one)))
-        except AgentUnavailableError as error:
+                    well &= await self._apart(one, self._mirror(one, known.get(identity(one))))
+        except AGENT_ERRORS as error:
             log.info("checkpoints: %s", error)
+        return well
+
+    async def _apart(self, checkpoint: Manifest, work: Coroutine[Any, Any, None]) -> bool:
+        """Whether it went well; what goes wrong with one stops no other."""
+        metadata = checkpoint["metadata"]
+        try:
+            await work
+        except (ApiError, *AGENT_ERRORS) as error:
+            log.warning("checkpoint %s/%s: %s", metadata["namespace"], metadata["name"], error)
+            return False
+        except Exception:
+            log.exception("checkpoint %s/%s", metadata["namespace"], metadata["name"])
+            return False
+        return True
 
     # ---- those that are to stay ----
 
@@ -79,7 +96,7 @@ class Keeping:
             return
         if not await hold(self._site.api, kinds.CHECKPOINT, checkpoint, BYTES_FINALIZER):
             return
-        if taken is None:
+        if taken is None or not is_same(checkpoint, taken):
             await self._tell_gone(checkpoint)
             return
         wanted: bool = checkpoint["spec"].get("pinned", False)
@@ -88,7 +105,12 @@ class Keeping:
         conditions = conditions_of(taken)
         if condition(checkpoint, "Ready").get("reason") == CORRUPT:
             conditions = [one for one in conditions if one.type != "Ready"]
-        fields = {"durability": taken.durability.capitalize()}
+        fields: dict[str, Any] = {
+            "name": taken.name,
+            "durability": taken.durability.capitalize(),
+        }
+        if members := (checkpoint.get("status") or {}).get("members"):
+            fields["members"] = members_now(members, taken)
         await write_status(self._site.api, checkpoint, fields, conditions)
 
     async def _tell_gone(self, checkpoint: Manifest) -> None:
@@ -134,8 +156,11 @@ class Keeping:
     async def _forget(self, checkpoint: Manifest) -> bool:
         """Delete the bytes, or owe it; False: look again."""
         group, epoch = identity(checkpoint)
+        name = name_of(checkpoint)
         try:
-            await delete_bytes(self._site, group, epoch)
+            await self._site.agents.ask(lambda client: delete_bytes(client, group, epoch, name))
+        except NotFoundError:
+            log.info("%s @%d was not there any more", group, epoch)
         except AgentUnavailableError as error:
             since = instant(checkpoint["metadata"]["deletionTimestamp"])
             if now() - since < _PATIENCE:
@@ -147,18 +172,13 @@ class Keeping:
 
     async def _owe(self, checkpoint: Manifest, why: str) -> None:
         group, epoch = identity(checkpoint)
-        await self._debts.owe(group, epoch)
+        await self._debts.owe(group, epoch, name_of(checkpoint))
         words = f"its bytes are deleted later: {why}"
         log.info("%s @%d: %s", group, epoch, words)
         await announce(self._site.api, checkpoint, "BytesKeptForNow", words)
 
 
 _TYPE: Final = {"apiVersion": kinds.CHECKPOINT.api_version, "kind": kinds.CHECKPOINT.name}
-
-
-def identity(checkpoint: Manifest) -> tuple[str, int]:
-    """Group and epoch of an object."""
-    return checkpoint["spec"]["group"], int(checkpoint["spec"]["epoch"])
 
 
 def reader_of(checkpoint: Manifest, restores: Sequence[Manifest]) -> Manifest | None:
@@ -170,19 +190,3 @@ def reader_of(checkpoint: Manifest, restores: Sequence[Manifest]) -> Manifest | 
         if (status.get("sourceGroup"), status.get("epoch")) == identity(checkpoint):
             return request
     return None
-
-
-async def delete_bytes(site: Site, group: str, epoch: int) -> None:
-    """Out of the catalog and the pools; what is not there any more is deleted.
-
-    Raises ValueError for the head, and for what a restore waits for.
-    """
-
-    async def delete(client: Any) -> None:
-        await client.unpin(group, f"@{epoch}")
-        await client.delete_checkpoint(group, f"@{epoch}")
-
-    try:
-        await site.agents.ask(delete)
-    except NotFoundError:
-        log.info("%s @%d was not there any more", group, epoch)

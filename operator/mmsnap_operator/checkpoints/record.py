@@ -101,6 +101,12 @@ def conditions_of(taken: GroupCheckpoint) -> list[Condition]:
     ]
 
 
+def members_now(told: Sequence[Mapping[str, Any]], taken: GroupCheckpoint) -> list[dict[str, Any]]:
+    """A status's members with the nodes that have their bytes by now."""
+    copies = {part.member: list(part.copies) for part in parts_of(taken)}
+    return [{**row, "copies": copies.get(row["member"], row.get("copies", []))} for row in told]
+
+
 def size_text(size_bytes: int) -> str:
     """A size for people."""
     size, unit = float(size_bytes), ""

@@ -69,8 +69,18 @@ def attached(members: Sequence[PodMember], known: Sequence[Member]) -> list[PodM
     return [replace(one, engine=engines[one.name]) for one in members]
 
 
-def shortfall(spec: Mapping[str, Any], taken: GroupCheckpoint) -> Refused | None:
-    """What a checkpoint lacks of what was asked for; None: nothing."""
+def shortfall(
+    spec: Mapping[str, Any], taken: GroupCheckpoint, wanted: Sequence[str] = ()
+) -> Refused | None:
+    """What a checkpoint lacks of what was asked for, and of the wanted members; None: nothing."""
+    there = {part.member for part in taken.members}
+    missing = [member for member in wanted if member not in there]
+    if missing:
+        return Refused(
+            "MembersMissing",
+            f"checkpoint {taken.name} is without {', '.join(missing)}: they were there when it was "
+            "begun, and left before the cut",
+        )
     if _is_less(_CONSISTENCIES, taken.consistency, spec["consistency"]):
         torn = [part.member for part in parts_of(taken) if part.crash_only]
         return Refused(

@@ -155,6 +155,9 @@ def checkpoint_requests() -> Schema:
             "checkpointName": told(TEXT, "the Checkpoint that was made"),
             "group": told(TEXT, "the group in the agents' catalog; known once it began"),
             "workload": told(TEXT, "what was checkpointed, like StatefulSet/hz"),
+            "members": told(
+                {"type": "array", "items": TEXT}, "those that have to be in it; known at the cut"
+            ),
             "startTime": INSTANT,
             "completionTime": told(INSTANT, "when it was Complete or Failed"),
             **measured(),

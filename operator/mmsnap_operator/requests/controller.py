@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, Protocol
 
 import aiohttp
@@ -65,6 +65,7 @@ class Requests:
         self._keeping = Keeping(self._site, namespace)
         self._tasks: dict[str, tuple[Running, asyncio.Task[bool]]] = {}
         self._wake = asyncio.Event()
+        self._wake_keeping = asyncio.Event()
 
     @property
     def site(self) -> Site:
@@ -72,39 +73,54 @@ class Requests:
         return self._site
 
     def start(self) -> None:
-        """Look at requests from now on."""
-        self._loop = asyncio.create_task(self._run())
+        """Look at requests from now on, and at checkpoints, which may take long."""
+        looks = ((self._wake, self._look_at_all), (self._wake_keeping, self._keeping.look))
+        self._loops = [asyncio.create_task(self._run(*look)) for look in looks]
 
     def wake(self) -> None:
         """Something changed: look at once."""
         self._wake.set()
+        self._wake_keeping.set()
 
     async def stop(self) -> None:
         """What agents do goes on; whoever comes next finds out what became of it."""
-        ending = [self._loop, *(task for _, task in self._tasks.values())]
+        ending = [*self._loops, *(task for _, task in self._tasks.values())]
         for task in ending:
             task.cancel()
         await asyncio.gather(*ending, return_exceptions=True)
         await self._agents.close()
 
-    async def _run(self) -> None:
+    async def _run(self, wake: asyncio.Event, look: Callable[[], Awaitable[bool]]) -> None:
         while True:
-            self._wake.clear()
-            pause_seconds = _LOOK_AGAIN_SECONDS
+            wake.clear()
+            well = False
             try:
-                for kind in _RUNNERS:
-                    for request in await self._api.list(kind):
-                        await self._look(kind, request)
-                await self._keeping.look()
+                well = await look()
             except TROUBLE as error:
                 log.warning("requests: %s: again soon", error)
-                pause_seconds = _AFTER_FAILURE_SECONDS
             except Exception:
                 log.exception("requests: again soon")
             try:
-                await asyncio.wait_for(self._wake.wait(), pause_seconds)
+                await asyncio.wait_for(
+                    wake.wait(), _LOOK_AGAIN_SECONDS if well else _AFTER_FAILURE_SECONDS
+                )
             except TimeoutError:
                 continue
+
+    async def _look_at_all(self) -> bool:
+        """Whether all went well; what goes wrong with one request stops no other."""
+        well = True
+        for kind in _RUNNERS:
+            for request in await self._api.list(kind):
+                try:
+                    await self._look(kind, request)
+                except TROUBLE as error:
+                    log.warning("%s: %s: again soon", _called(kind, request), error)
+                    well = False
+                except Exception:
+                    log.exception("%s: again soon", _called(kind, request))
+                    well = False
+        return well
 
     async def _look(self, kind: Kind, request: Mapping[str, Any]) -> None:
         uid: str = request["metadata"]["uid"]
@@ -141,8 +157,7 @@ class Requests:
     def _started(
         self, kind: Kind, request: Mapping[str, Any], running: Running
     ) -> asyncio.Task[bool]:
-        metadata = request["metadata"]
-        name = f"{kind.name} {metadata['namespace']}/{metadata['name']}"
+        name = _called(kind, request)
 
         async def run() -> bool:
             try:
@@ -155,10 +170,15 @@ class Requests:
                 log.exception("%s: again soon", name)
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
             finally:
-                self._wake.set()
+                self.wake()
             return False
 
         return asyncio.create_task(run(), name=name)
+
+
+def _called(kind: Kind, request: Mapping[str, Any]) -> str:
+    metadata = request["metadata"]
+    return f"{kind.name} {metadata['namespace']}/{metadata['name']}"
 
 
 def _came_to_an_end(task: asyncio.Task[bool] | None) -> bool:

@@ -12,6 +12,9 @@ AGENT_ERRORS: Final = (MmsnapError, ValueError, FileExistsError, TimeoutError, P
 
 def refusal_of(error: Exception) -> Refused:
     """Why a request can not be, or not yet."""
+    if type(error) is TimeoutError:
+        words = str(error) or "no answer came in time"
+        return Refused("AgentUnavailable", words, lasting=False)
     reason = type(error).__name__.removesuffix("Error")
     lasting = not isinstance(error, AbortedError | AgentUnavailableError)
     return Refused(reason, str(error), lasting=lasting)

@@ -10,10 +10,11 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from mmsnap_operator.cluster import Api, ApiError, Kind
+from mmsnap_operator.cluster import Api, Kind
 from mmsnap_operator.cluster.events import announce
-from mmsnap_operator.health.condition import Condition, merged
+from mmsnap_operator.health.condition import Condition
 from mmsnap_operator.requests.ending import COMPLETE, FAILED, as_text, condition, now
+from mmsnap_operator.requests.status import write_status
 
 log = logging.getLogger(__name__)
 
@@ -64,22 +65,9 @@ class Report:
         return f"{metadata['namespace']}/{metadata['name']}"
 
     async def _write(self, conditions: list[Condition], fields: Mapping[str, Any]) -> None:
-        metadata = self.manifest["metadata"]
-        before = self.status.get("conditions") or []
-        renewed = merged(before, conditions, metadata.get("generation", 1), now())
-        kept = [one for one in before if one["type"] not in {c.type for c in conditions}]
-        patch = {**fields, "conditions": [*renewed, *kept]}
-        if all(self.status.get(name) == value for name, value in patch.items()):
-            return
-        path = metadata["name"], metadata["namespace"]
-        try:
-            found = await self._api.patch(self._kind, *path, {"status": patch}, "status")
-        except ApiError as error:
-            if error.status != 404:
-                raise
-            log.info("%s %s is gone", self._kind.name, self._name)
-            found = {"status": {**self.status, **patch}}
-        self.manifest["status"] = found.get("status") or {}
+        self.manifest["status"] = await write_status(
+            self._api, self._kind, self.manifest, conditions, fields
+        )
 
     def said(self, kind: str) -> Mapping[str, Any]:
         """A condition as it was written last."""

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from mmsnap.errors import AbortedError, CorruptionError, NotFoundError
 from mmsnap.pods.naming import group_of
+from mmsnap_operator.checkpoints.identity import require_same
 from mmsnap_operator.checkpoints.keeping import CORRUPT
 from mmsnap_operator.checkpoints.recording import write_status
 from mmsnap_operator.cluster import kinds
@@ -121,6 +122,7 @@ class RestoreRunning:
         """What is known before anything is done; Refused when the bytes are not there."""
         try:
             taken = await look(self._site, origin.group, origin.epoch)
+            require_same(origin.checkpoint, taken)
         except NotFoundError as error:
             raise Refused("BytesGone", f"the agents have no checkpoint {origin.name}") from error
         if not self.has_begun:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -67,6 +68,16 @@ def is_present(pod: Manifest) -> bool:
     """Neither going away nor ended."""
     phase = (pod.get("status") or {}).get("phase")
     return not pod["metadata"].get("deletionTimestamp") and phase not in _ENDED
+
+
+def runs_since(pod: Manifest, moment: datetime.datetime) -> bool:
+    """Whether a container of it that is a member began after this moment."""
+    captured = captured_before(pod) or ()
+    for one in (pod.get("status") or {}).get("containerStatuses") or ():
+        began = ((one.get("state") or {}).get("running") or {}).get("startedAt")
+        if one["name"] in captured and began and datetime.datetime.fromisoformat(began) > moment:
+            return True
+    return False
 
 
 def captured_containers(pod: Manifest) -> list[Manifest]:
