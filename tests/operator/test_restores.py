@@ -199,6 +199,17 @@ def test_application_that_checkpoints_at_once_is_waited_for(
     assert agent.calls.count("restore") == 1
 
 
+def test_programs_that_are_to_be_started_are_not_waited_for() -> None:
+    """Others of their group, lost with their pods, were taken back to its head meanwhile."""
+    site, api, agent = cluster()
+    known = agent.groups[GROUP]
+    known.head, known.restore_epoch = 41, 50
+    api.objects["StatefulSet", "demo", "hz"]["spec"]["replicas"] = 0
+    status = run(site, asked(api, "Recreate", {"step": "Restoring", "replicas": 2}))
+    assert outcome(status) == ("Complete", "Restored")
+    assert known.restore_epoch > 50
+
+
 @pytest.mark.parametrize("step", ["Stopping", "Restoring"])
 @pytest.mark.parametrize("deleted", [False, True])
 def test_set_stays_at_nothing_when_the_next_operator_can_not_go_on(

@@ -79,8 +79,11 @@ async def ask(site: Site, move: Move) -> bool:
 
     Raises RanOn when it was aborted.
     """
-    if await is_done(site, move):
-        return True
+    return await is_done(site, move) or await ask_anew(site, move)
+
+
+async def ask_anew(site: Site, move: Move) -> bool:
+    """The same, also when the group has been there since the request began."""
     if (await look(site, move.group, move.epoch)).pending:
         return False
     try:

@@ -11,7 +11,7 @@ from typing import Any
 
 from mmsnap_operator.requests.site import Site
 from mmsnap_operator.restores.checks import require_same_images, set_name
-from mmsnap_operator.restores.moving import absent, ask, is_done, look
+from mmsnap_operator.restores.moving import absent, ask_anew, is_done, look
 from mmsnap_operator.restores.preflight import require_enabled
 from mmsnap_operator.restores.sets import (
     live_set,
@@ -86,7 +86,8 @@ async def _stop(site: Site, plan: Plan) -> None:
 async def _restore(site: Site, plan: Plan) -> None:
     if await _is_moved(site, plan):
         return
-    await ask(site, plan.move)
+    # Where programs are to be started it has to wait for them, wherever the group is now.
+    await ask_anew(site, plan.move)
     if not await _is_moved(site, plan):
         raise Refused("Restoring", "the agents have not taken it up yet", lasting=False)
 
