@@ -7,7 +7,11 @@ to the surfaces that need it.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
+
+# In the message of an AbortedError whose turn did not come: nothing was begun, so asking again is
+# no new attempt.
+BUSY: Final = "is busy with another operation"
 
 
 class MmsnapError(Exception):

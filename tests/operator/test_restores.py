@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from mmsnap.errors import AbortedError, AgentUnavailableError
+from mmsnap.errors import BUSY, AbortedError, AgentUnavailableError
 from mmsnap_operator.cluster import Api, ApiError, kinds
 from mmsnap_operator.requests.ending import as_text, condition, now
 from mmsnap_operator.requests.site import Site
@@ -330,6 +330,13 @@ def test_blips_of_the_catalog_are_counted_as_attempts() -> None:
     agent.trouble["find"] = [AbortedError("no majority")] * 5
     agent.trouble["members"] = [AbortedError("no majority")] * 5
     assert outcome(run(site, asked(api, "Recreate"))) == ("Complete", "Restored")
+
+
+def test_group_that_is_busy_is_taken_for_one_that_can_not_be_restored() -> None:
+    site, api, agent = cluster()
+    for call in ("check_restore", "restore"):
+        agent.trouble[call] = [AbortedError(f"group {GROUP} {BUSY}")] * 5
+    assert outcome(run(site, asked(api, "InPlace"))) == ("Complete", "Restored")
 
 
 def test_restore_that_is_always_aborted_is_asked_for_until_the_time_is_over() -> None:

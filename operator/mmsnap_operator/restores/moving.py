@@ -11,7 +11,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mmsnap.errors import AbortedError, NotFoundError
+from mmsnap.errors import BUSY, AbortedError, NotFoundError
 from mmsnap_operator.requests.failures import refusal_of
 from mmsnap_operator.requests.site import Site
 from mmsnap_operator.workloads.refusals import Refused
@@ -94,7 +94,7 @@ async def ask_anew(site: Site, move: Move) -> bool:
         # It may have come so far that the programs ended, and wait to be started again.
         if (await look(site, move.group, move.epoch)).pending:
             return False
-        raise RanOn(error) from error
+        raise _counted(error) from error
     if restored.behind:
         log.info("%s: %s attach again", move.group, ", ".join(restored.behind))
     return not restored.awaited
@@ -105,7 +105,7 @@ async def require_possible(site: Site, move: Move) -> None:
     try:
         await site.agents.ask(lambda client: client.check_restore(move.group, f"@{move.epoch}"))
     except AbortedError as error:
-        raise RanOn(error) from error
+        raise _counted(error) from error
 
 
 async def absent(site: Site, group: str, wanted: tuple[str, ...]) -> list[str]:
@@ -116,3 +116,8 @@ async def absent(site: Site, group: str, wanted: tuple[str, ...]) -> list[str]:
         known = []
     attached = {one.member for one in known if one.state == "attached"}
     return [name for name in wanted if name not in attached]
+
+
+def _counted(error: AbortedError) -> Exception:
+    """As an attempt that failed; what only waited for its turn was none."""
+    return error if BUSY in error.message else RanOn(error)
