@@ -55,7 +55,7 @@ async def examine(
         agents = await agents_of(api, operator_namespace)
         lacking = check_agents(mine, agents)
     else:
-        await _require_recreatable(api, namespace, spec, origin)
+        await live_recreatable(api, namespace, spec, origin)
         lacking = []
     budgets = await budgets_of(api, namespace, spec)
     return [*doubts, *lacking, *_check_budgets(spec["strategy"], mine, budgets)]
@@ -105,19 +105,23 @@ def _check_budgets(
     return check_replacement(pods, budgets)
 
 
-async def _require_recreatable(api: Api, namespace: str, spec: Manifest, origin: Origin) -> None:
+async def live_recreatable(
+    api: Api, namespace: str, spec: Manifest, origin: Origin
+) -> Manifest | None:
+    """The set that can be made anew, as it is now; None: it is gone. Refused, ApiError."""
     _require_set(spec)
-    await require_enabled(api, namespace)
+    await _require_enabled(api, namespace)
     live = await live_set(api, namespace, set_name(spec, origin))
     require_recreatable(origin.template if live is None else template_of(live))
     if live is not None:
         require_same_images(origin, live)
+    return live
 
 
 async def require_clonable(api: Api, namespace: str, spec: Manifest, origin: Origin) -> None:
     """Refused, unless a second set can be made of it; ApiError."""
     _require_set(spec)
-    await require_enabled(api, namespace)
+    await _require_enabled(api, namespace)
     name = spec["target"]["name"]
     if await api.get(kinds.STATEFUL_SET, name, namespace) is not None:
         raise Refused(
@@ -138,8 +142,8 @@ def _require_set(spec: Manifest) -> None:
         )
 
 
-async def require_enabled(api: Api, namespace: str) -> None:
-    """Refused for the time being, where the webhook is not asked for new pods; ApiError."""
+async def _require_enabled(api: Api, namespace: str) -> None:
+    """New pods are captured where the webhook is asked only."""
     found = await api.get(kinds.NAMESPACE, namespace) or {"metadata": {}}
     ((label, value),) = LABEL.items()
     if (found["metadata"].get("labels") or {}).get(label) != value:

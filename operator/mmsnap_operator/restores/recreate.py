@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmsnap_operator.requests.site import Site
-from mmsnap_operator.restores.checks import require_same_images, set_name
+from mmsnap_operator.restores.checks import set_name
 from mmsnap_operator.restores.moving import absent, ask_anew, is_done, look
-from mmsnap_operator.restores.preflight import require_enabled
+from mmsnap_operator.restores.preflight import live_recreatable
 from mmsnap_operator.restores.sets import (
     live_set,
     make,
@@ -24,7 +24,7 @@ from mmsnap_operator.restores.sets import (
 )
 from mmsnap_operator.restores.strategy import Plan, Step
 from mmsnap_operator.workloads.refusals import Refused
-from mmsnap_operator.workloads.template import recreated, require_recreatable, template_of
+from mmsnap_operator.workloads.template import recreated, require_recreatable
 
 Manifest = Mapping[str, Any]
 
@@ -41,13 +41,10 @@ class Recreate:
         )
 
     async def check(self, site: Site, plan: Plan) -> None:
-        await require_enabled(site.api, plan.namespace)
-        live = await live_set(site.api, plan.namespace, _name(plan))
+        spec = plan.request["spec"]
+        live = await live_recreatable(site.api, plan.namespace, spec, plan.origin)
         if live is None:
-            require_recreatable(plan.origin.template)
             return
-        require_recreatable(template_of(live))
-        require_same_images(plan.origin, live)
         had, wanted = _replicas(live), _pods_wanted(plan, live)
         if had not in (0, wanted):
             raise Refused(
