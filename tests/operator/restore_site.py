@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -57,7 +57,7 @@ class FakeApi:
 
     async def list(
         self, kind: Kind, namespace: str = "", labels: Mapping[str, str] | None = None
-    ) -> list[Manifest]:
+    ) -> Sequence[Manifest]:
         self._fail("list", kind)
         if kind is kinds.POD:
             return self.pods()
@@ -84,7 +84,7 @@ class FakeApi:
         self.patches.append((kind.name, patch))
         return copy.deepcopy(merged(found, patch))
 
-    def pods(self) -> list[Manifest]:
+    def pods(self) -> Sequence[Manifest]:
         """Of the sets that are there, all ready."""
         found = []
         for (kind, _, name), one in self.objects.items():

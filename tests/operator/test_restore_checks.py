@@ -138,7 +138,7 @@ def test_container_of_a_program_is_called_otherwise_now() -> None:
 
 def test_workload_that_nothing_names_is_looked_for() -> None:
     site, api, _ = by_schedule()
-    source = {"selector": {"matchLabels": {}}}
+    source: dict[str, object] = {"selector": {"matchLabels": {}}}
     schedule = api.objects["CheckpointSchedule", "demo", "often"]
     schedule["spec"]["template"]["spec"]["source"] = source
     status = run(site, asked(api, "Recreate", source={"scheduleName": "often"}))
