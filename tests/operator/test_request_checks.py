@@ -242,7 +242,8 @@ def test_pods_that_stay_ready_or_are_not_break_no_budget() -> None:
 
 
 def origin(image_id: str = IMAGE_ID, engine: str = "process", **status: Any) -> Origin:
-    row = {"member": "hz-0", "pod": "hz-0", "imageID": image_id, "engine": engine}
+    row = {"member": "hz-0", "pod": "hz-0", "container": "app"}
+    row |= {"imageID": image_id, "engine": engine}
     made = {"spec": {"template": stateful_set()}, "status": {"members": [row], **status}}
     return Origin("demo", "hz-1", "demo--hz", 1, made)
 

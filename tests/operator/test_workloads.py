@@ -180,9 +180,19 @@ def test_restore_is_of_another_workload() -> None:
 def test_restore_of_before_is_taken_for_this_one() -> None:
     move = Move("demo--hz", 41, before=50)
     assert not move.is_done(taken(head=True, restore_epoch=50))
-    assert not move.is_done(taken(head=False, restore_epoch=51))
+    elsewhere = taken(head=False, restore_epoch=51)
+    assert not move.is_done(elsewhere)
+    assert not move.is_done(elsewhere, [taken(), taken(epoch=52, parent=40)])
+    assert not move.is_done(elsewhere, [taken(epoch=50, parent=41)])
     assert not move.is_done(taken(head=True, pending=True, restore_epoch=51))
     assert move.is_done(taken(head=True, restore_epoch=51))
+
+
+def test_restore_is_forgotten_when_a_checkpoint_was_taken_since() -> None:
+    move = Move("demo--hz", 41, before=50)
+    since = [taken(epoch=n, parent=n - 1 if n > 52 else 41) for n in (52, 53, 54)]
+    assert move.is_done(taken(restore_epoch=51), [taken(), *since])
+    assert move.is_done(taken(restore_epoch=51), since[1:])  # the first one was let go of
 
 
 def test_newest_of_another_schedule_is_restored() -> None:

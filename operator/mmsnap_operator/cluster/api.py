@@ -69,7 +69,7 @@ class Api:
     async def get(self, kind: Kind, name: str, namespace: str = "") -> Manifest | None:
         """An object; None: there is none."""
         try:
-            return await self._ask("GET", kind.path(namespace, name))
+            return await self._ask("GET", _place(kind, namespace, name))
         except ApiError as error:
             if error.status == _NOT_FOUND:
                 return None
@@ -100,7 +100,7 @@ class Api:
         self, kind: Kind, name: str, namespace: str, patch: Mapping[str, Any], part: str = ""
     ) -> Manifest:
         """Change some fields; `part` may be "status"."""
-        path = kind.path(namespace, name) + (f"/{part}" if part else "")
+        path = _place(kind, namespace, name) + (f"/{part}" if part else "")
         return await self._ask("PATCH", path, {}, patch, "application/merge-patch+json")
 
     async def delete(self, kind: Kind, name: str, namespace: str = "", version: str = "") -> bool:
@@ -112,7 +112,8 @@ class Api:
         if version:
             options["preconditions"] = {"resourceVersion": version}
         try:
-            await self._ask("DELETE", kind.path(namespace, name), {}, options, "application/json")
+            path = _place(kind, namespace, name)
+            await self._ask("DELETE", path, {}, options, "application/json")
         except ApiError as error:
             if error.status == _NOT_FOUND:
                 return False
@@ -150,6 +151,13 @@ class Api:
         # The kubelet renews the token of a pod in its file.
         token = _TOKEN_FILE.read_text().strip() if _TOKEN_FILE.exists() else known.token
         return {"Authorization": f"{known.scheme or 'Bearer'} {token}"}
+
+
+def _place(kind: Kind, namespace: str, name: str) -> str:
+    """Of one object; without a name it would be that of all of them."""
+    if not name:
+        raise ValueError(f"a {kind.name} without a name")
+    return kind.path(namespace, name)
 
 
 def _words(text: str) -> str:

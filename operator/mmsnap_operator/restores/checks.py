@@ -52,12 +52,20 @@ def require_images(origin: Origin, members: Sequence[PodMember]) -> None:
 
 def require_same_images(origin: Origin, workload: Manifest) -> None:
     """The same, of pods that are to be made from a live workload."""
-    template = origin.template
-    if template is None or not any(row.get("engine") == "process" for row in origin.members):
-        return
+    template = origin.template or {}
     was, now = _images(template), _images(workload)
-    for container, image in was.items():
-        if now.get(container, image) != image:
+    for row in origin.members:
+        container = row.get("container")
+        if row.get("engine") != "process" or container is None:
+            continue
+        image = was.get(container, row.get("image"))
+        if container not in now:
+            raise Refused(
+                "ImageChanged",
+                f"member {row['member']} was checkpointed in container {container}, and the "
+                "workload has none of that name now",
+            )
+        if image and now[container] != image:
             raise Refused(
                 "ImageChanged",
                 f"container {container} has the image {now[container]} now and was checkpointed in "
@@ -96,6 +104,19 @@ def renamed(origin: Origin, taken: GroupCheckpoint, source: str, target: str) ->
     return names
 
 
+def set_name(spec: Manifest, origin: Origin) -> str:
+    """What the workload is called that a RestoreRequest is for; Refused when nothing says so."""
+    named = spec.get("target") or origin.template
+    if not named:
+        raise Refused(
+            "TemplateMissing", f"nothing says of which workload {origin.name} is: name a target"
+        )
+    return str(named["name"])
+
+
 def _images(workload: Manifest) -> dict[str, str]:
+    """By container; none of a template that knows no more than the name."""
+    if not workload.get("spec"):
+        return {}
     spec = workload["spec"]["template"]["spec"]
     return {one["name"]: one.get("image", "") for one in spec["containers"]}

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any
 
 from mmsnap.errors import NotFoundError
-from mmsnap_operator.cluster import kinds
 from mmsnap_operator.requests.site import Site
 from mmsnap_operator.restores.checks import renamed
 from mmsnap_operator.restores.moving import absent
+from mmsnap_operator.restores.preflight import require_clonable
 from mmsnap_operator.restores.sets import is_made_for, live_set, make, pods_of, unready
 from mmsnap_operator.restores.strategy import Plan, Step
 from mmsnap_operator.workloads.refusals import Refused
 from mmsnap_operator.workloads.template import cloned, require_recreatable
 from mmsnap_sdk.service_records import GroupCheckpoint
-
-_SEEN: Final = ("memverge", "enabled")
 
 
 class Clone:
@@ -29,35 +28,35 @@ class Clone:
         )
 
     async def check(self, site: Site, plan: Plan) -> None:
-        template = require_recreatable(plan.origin.template)
-        renamed(plan.origin, plan.taken, template["name"], _name(plan))
-        if plan.request["spec"]["target"]["kind"] != "StatefulSet":
-            raise Refused("WorkloadUnsupported", "only a StatefulSet can be a clone")
-        if await site.api.get(kinds.STATEFUL_SET, _name(plan), plan.namespace) is not None:
-            raise Refused("TargetExists", f"there is a StatefulSet {_name(plan)} already")
-        if await _made(site, plan) is not None:
-            raise Refused("GroupExists", f"the agents have a group {plan.group} already")
-        namespace = await site.api.get(kinds.NAMESPACE, plan.namespace) or {"metadata": {}}
-        if (namespace["metadata"].get("labels") or {}).get(_SEEN[0]) != _SEEN[1]:
-            raise Refused(
-                "NamespaceNotEnabled",
-                f"pods of namespace {plan.namespace} are not put under mmsnap: label it with "
-                f"{_SEEN[0]}={_SEEN[1]}",
-            )
+        await require_clonable(site.api, plan.namespace, plan.request["spec"], plan.origin)
+        _names(plan)
+        made = await _made(site, plan)
+        if made is not None and not await _is_unused(site, plan, made):
+            raise _taken(plan)
 
-    async def give_up(self, site: Site, plan: Plan, step: str) -> None:
+    async def notes(self, site: Site, plan: Plan) -> Mapping[str, Any]:
+        return {}
+
+    async def give_up(self, site: Site, request: Mapping[str, Any]) -> None:
         """A set that was made stays, for people to look at: its deletion is theirs."""
 
 
 async def _clone(site: Site, plan: Plan) -> None:
-    if await _made(site, plan) is not None:
+    made = await _made(site, plan)
+    if made is not None:
+        if not _is_copy(plan, made):
+            raise _taken(plan)
         return
     names = _names(plan)
-    await site.agents.once(
-        lambda client: client.clone(
-            plan.origin.group, f"@{plan.origin.epoch}", plan.group, members=names
+    try:
+        await site.agents.once(
+            lambda client: client.clone(
+                plan.origin.group, f"@{plan.origin.epoch}", plan.group, members=names
+            )
         )
-    )
+    except FileExistsError as error:
+        # Whoever was asked before may be at it still: then there is no group yet to look at.
+        raise Refused("Cloning", f"the bytes are being copied: {error}", lasting=False) from error
 
 
 async def _start(site: Site, plan: Plan) -> None:
@@ -97,6 +96,28 @@ async def _made(site: Site, plan: Plan) -> GroupCheckpoint | None:
         return await site.agents.ask(lambda client: client.find(plan.group))
     except NotFoundError:
         return None
+
+
+async def _is_unused(site: Site, plan: Plan, made: GroupCheckpoint) -> bool:
+    """Whether it is what a request before this one had copied, and did not come to start."""
+    if not _is_copy(plan, made):
+        return False
+    return not await site.agents.ask(lambda client: client.members(plan.group))
+
+
+def _is_copy(plan: Plan, made: GroupCheckpoint) -> bool:
+    """Whether it is the checkpoint, under the names that the clone's members are to have."""
+    members = {part.member for part in made.members}
+    same = (made.name, made.created) == (plan.taken.name, plan.taken.created)
+    return same and members == set(_names(plan).values())
+
+
+def _taken(plan: Plan) -> Refused:
+    return Refused(
+        "GroupExists",
+        f"the agents have a group {plan.group} already, which is in use, or no copy of this "
+        "checkpoint",
+    )
 
 
 def _names(plan: Plan) -> dict[str, str]:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from mmsnap_operator.cluster import kinds
+from mmsnap_operator.health.pods import is_ready
 from mmsnap_operator.requests.site import Site
 from mmsnap_operator.restores.checks import require_images, require_whole
-from mmsnap_operator.restores.moving import absent, ask, look
-from mmsnap_operator.restores.sets import is_ready
+from mmsnap_operator.restores.moving import absent, ask, require_possible
 from mmsnap_operator.restores.strategy import Plan, Step
 from mmsnap_operator.workloads.pods import is_present, members_of, pod_group
 from mmsnap_operator.workloads.refusals import Refused
@@ -29,19 +29,19 @@ class InPlace:
         members = [member for pod in pods for member in members_of(pod)]
         require_whole(plan.origin, members)
         require_images(plan.origin, members)
-        await site.agents.ask(
-            lambda client: client.check_restore(plan.group, f"@{plan.origin.epoch}")
-        )
+        await require_possible(site, plan.move)
 
-    async def give_up(self, site: Site, plan: Plan, step: str) -> None:
+    async def notes(self, site: Site, plan: Plan) -> Mapping[str, Any]:
+        return {}
+
+    async def give_up(self, site: Site, request: Mapping[str, Any]) -> None:
         """The pods are there, and the agents have it all or nothing of it."""
 
 
 async def _restore(site: Site, plan: Plan) -> None:
-    awaited = await ask(site, plan.move)
-    if plan.move.is_done(await look(site, plan.group, plan.origin.epoch)):
+    if await ask(site, plan.move):
         return
-    missing = awaited or tuple(await absent(site, plan.group, plan.members))
+    missing = await absent(site, plan.group, plan.members)
     raise Refused(
         "AwaitingMembers",
         f"waiting for {', '.join(missing) or 'the agents'}: the others wait with it",

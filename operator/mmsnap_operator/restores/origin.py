@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from mmsnap.errors import NotFoundError
-from mmsnap.pods.naming import group_of
 from mmsnap_operator.checkpoints.ownership import is_own
 from mmsnap_operator.cluster import kinds
 from mmsnap_operator.names import SCHEDULE_LABEL
 from mmsnap_operator.requests.ending import condition
 from mmsnap_operator.requests.site import Site
+from mmsnap_operator.schedules.group import group_of_source
 from mmsnap_operator.workloads.refusals import Refused
-from mmsnap_operator.workloads.source import find_source
 from mmsnap_sdk.service_records import GroupCheckpoint
 
 Manifest = Mapping[str, Any]
@@ -27,6 +26,7 @@ class Origin:
     Attributes:
         name: of its Checkpoint object; of one that has none, in the catalog.
         checkpoint: the object; empty: a schedule of the agents took it, and made none.
+        workload: kind and name of what the schedule is for; None: it goes by labels.
     """
 
     namespace: str
@@ -34,12 +34,13 @@ class Origin:
     group: str
     epoch: int
     checkpoint: Manifest
+    workload: Manifest | None = None
 
     @property
     def template(self) -> Manifest | None:
-        """The workload as it was, if that is known."""
+        """The workload as it was, or kind and name of it at least; None: nothing is known."""
         found: Manifest | None = (self.checkpoint.get("spec") or {}).get("template")
-        return found
+        return found or self.workload
 
     @property
     def members(self) -> Sequence[Manifest]:
@@ -56,8 +57,9 @@ async def find_origin(site: Site, request: Manifest) -> Origin:
     known = request.get("status") or {}
     if known.get("epoch") and known.get("sourceGroup"):
         found = await _object_of(site, namespace, known["sourceGroup"], known["epoch"])
-        name = known["checkpointName"]
-        origin = Origin(namespace, name, known["sourceGroup"], known["epoch"], found)
+        workload = await _scheduled_workload(site, namespace, source.get("scheduleName"))
+        at = known["sourceGroup"], known["epoch"]
+        origin = Origin(namespace, known["checkpointName"], *at, found, workload)
     elif "checkpointName" in source:
         origin = await _named(site, namespace, source["checkpointName"])
     else:
@@ -107,7 +109,10 @@ async def _newest(site: Site, namespace: str, schedule: str) -> Origin:
 
     Only in the schedule's own group: any program may put any label on its checkpoints.
     """
-    group = await _scheduled_group(site, namespace, schedule)
+    source = await _schedule_source(site, namespace, schedule)
+    if source is None:
+        raise Refused("ScheduleNotFound", f"there is no CheckpointSchedule {schedule} here")
+    group = await group_of_source(site.api, namespace, source)
     objects = await site.api.list(kinds.CHECKPOINT, namespace)
     damaged = {
         one["spec"]["epoch"]
@@ -126,17 +131,21 @@ async def _newest(site: Site, namespace: str, schedule: str) -> Origin:
         )
     made = _matching(objects, found.group, found.epoch)
     name = made["metadata"]["name"] if made else found.name
-    return Origin(namespace, name, found.group, found.epoch, made)
+    return Origin(namespace, name, found.group, found.epoch, made, _workload_of(source))
 
 
-async def _scheduled_group(site: Site, namespace: str, schedule: str) -> str:
+async def _schedule_source(site: Site, namespace: str, schedule: str) -> Manifest | None:
     found = await site.api.get(kinds.CHECKPOINT_SCHEDULE, schedule, namespace)
-    if found is None:
-        raise Refused("ScheduleNotFound", f"there is no CheckpointSchedule {schedule} here")
-    source = found["spec"]["template"]["spec"]["source"]
-    if "name" in source:
-        return group_of(namespace, source["name"])
-    return (await find_source(site.api, namespace, source)).group
+    source: Manifest | None = found and found["spec"]["template"]["spec"]["source"]
+    return source
+
+
+async def _scheduled_workload(site: Site, namespace: str, schedule: str | None) -> Manifest | None:
+    return _workload_of(await _schedule_source(site, namespace, schedule)) if schedule else None
+
+
+def _workload_of(source: Manifest | None) -> Manifest | None:
+    return source if source is not None and "name" in source else None
 
 
 async def _object_of(site: Site, namespace: str, group: str, epoch: int) -> Manifest:

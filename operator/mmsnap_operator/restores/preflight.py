@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from mmsnap_operator.checkpoints.keeping import CORRUPT
 from mmsnap_operator.checkpoints.preflight import agents_of, budgets_of
 from mmsnap_operator.cluster import Api, kinds
 from mmsnap_operator.requests.ending import condition
@@ -16,13 +17,14 @@ from mmsnap_operator.restores.checks import (
     require_same_images,
     require_same_place,
     require_whole,
+    set_name,
 )
 from mmsnap_operator.restores.origin import Origin
 from mmsnap_operator.restores.sets import live_set
 from mmsnap_operator.webhook.registration import LABEL
 from mmsnap_operator.workloads.agents import check_agents
 from mmsnap_operator.workloads.disruption import check_disruption, check_replacement
-from mmsnap_operator.workloads.finding import Finding, require_none
+from mmsnap_operator.workloads.finding import Finding, Weight, require_none
 from mmsnap_operator.workloads.pods import is_present, members_of, pod_group
 from mmsnap_operator.workloads.probes import pause_of
 from mmsnap_operator.workloads.refusals import Refused
@@ -39,10 +41,11 @@ async def examine(
 ) -> Sequence[Finding]:
     """What stands against the `spec` of a RestoreRequest in this namespace; Refused, ApiError."""
     require_ready(origin)
+    doubts = _doubts(origin)
     require_same_place({"spec": spec, "metadata": {"namespace": namespace}}, origin)
     if spec["strategy"] == CLONE:
-        await _require_clonable(api, namespace, spec, origin)
-        return ()
+        await require_clonable(api, namespace, spec, origin)
+        return doubts
     pods = [pod for pod in await api.list(kinds.POD, namespace) if is_present(pod)]
     mine = [pod for pod in pods if pod_group(pod) == origin.group]
     if spec["strategy"] == IN_PLACE:
@@ -52,10 +55,10 @@ async def examine(
         agents = await agents_of(api, operator_namespace)
         lacking = check_agents(mine, agents)
     else:
-        await _require_recreatable(api, namespace, spec, origin)
+        await live_recreatable(api, namespace, spec, origin)
         lacking = []
     budgets = await budgets_of(api, namespace, spec)
-    return [*lacking, *_check_budgets(spec["strategy"], mine, budgets)]
+    return [*doubts, *lacking, *_check_budgets(spec["strategy"], mine, budgets)]
 
 
 async def require_budgets(api: Api, namespace: str, spec: Manifest, origin: Origin) -> None:
@@ -68,10 +71,15 @@ async def require_budgets(api: Api, namespace: str, spec: Manifest, origin: Orig
 
 
 def require_ready(origin: Origin) -> None:
-    """Refused, unless all of it can be restored. One without an object is the catalog's to know."""
+    """Refused, unless all of it can be restored. One without an object is the catalog's to know.
+
+    One that was found damaged is read again before it is restored: its bytes may be mended.
+    """
     if not origin.checkpoint:
         return
     ready = condition(origin.checkpoint, "Ready")
+    if ready.get("reason") == CORRUPT:
+        return
     if ready.get("status") != "True":
         why = ready.get("message") or "nothing is told about it yet"
         raise Refused(
@@ -82,6 +90,13 @@ def require_ready(origin: Origin) -> None:
         )
 
 
+def _doubts(origin: Origin) -> list[Finding]:
+    if condition(origin.checkpoint, "Ready").get("reason") != CORRUPT:
+        return []
+    words = f"Checkpoint {origin.name} was found damaged: it is read again before it is restored"
+    return [Finding(CORRUPT, words, Weight.WARNING)]
+
+
 def _check_budgets(
     strategy: str, pods: Sequence[Manifest], budgets: Sequence[Manifest]
 ) -> list[Finding]:
@@ -90,17 +105,21 @@ def _check_budgets(
     return check_replacement(pods, budgets)
 
 
-async def _require_recreatable(api: Api, namespace: str, spec: Manifest, origin: Origin) -> None:
+async def live_recreatable(
+    api: Api, namespace: str, spec: Manifest, origin: Origin
+) -> Manifest | None:
+    """The set that can be made anew, as it is now; None: it is gone. Refused, ApiError."""
     _require_set(spec)
     await _require_enabled(api, namespace)
-    name = (spec.get("target") or origin.template or {}).get("name", "")
-    live = await live_set(api, namespace, name)
+    live = await live_set(api, namespace, set_name(spec, origin))
     require_recreatable(origin.template if live is None else template_of(live))
     if live is not None:
         require_same_images(origin, live)
+    return live
 
 
-async def _require_clonable(api: Api, namespace: str, spec: Manifest, origin: Origin) -> None:
+async def require_clonable(api: Api, namespace: str, spec: Manifest, origin: Origin) -> None:
+    """Refused, unless a second set can be made of it; ApiError."""
     _require_set(spec)
     await _require_enabled(api, namespace)
     name = spec["target"]["name"]

@@ -6,13 +6,27 @@ and their new containers find that out before they start anything.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from mmsnap_operator.requests.site import Site
-from mmsnap_operator.restores.checks import require_same_images
-from mmsnap_operator.restores.moving import absent, ask, look
-from mmsnap_operator.restores.sets import live_set, make, pods_of, scale, unready
+from mmsnap_operator.restores.checks import set_name
+from mmsnap_operator.restores.moving import absent, ask_anew, is_done, look
+from mmsnap_operator.restores.preflight import live_recreatable
+from mmsnap_operator.restores.sets import (
+    live_set,
+    make,
+    pods_of,
+    pods_of_members,
+    scale,
+    set_of_group,
+    unready,
+)
 from mmsnap_operator.restores.strategy import Plan, Step
 from mmsnap_operator.workloads.refusals import Refused
-from mmsnap_operator.workloads.template import recreated, require_recreatable, template_of
+from mmsnap_operator.workloads.template import recreated, require_recreatable
+
+Manifest = Mapping[str, Any]
 
 
 class Recreate:
@@ -27,29 +41,35 @@ class Recreate:
         )
 
     async def check(self, site: Site, plan: Plan) -> None:
-        live = await live_set(site.api, plan.namespace, _name(plan))
+        spec = plan.request["spec"]
+        live = await live_recreatable(site.api, plan.namespace, spec, plan.origin)
         if live is None:
-            require_recreatable(plan.origin.template)
             return
-        require_recreatable(template_of(live))
-        require_same_images(plan.origin, live)
-        if _replicas(plan, live) != len(_pods_wanted(plan)) and plan.origin.members:
+        had, wanted = _replicas(live), _pods_wanted(plan, live)
+        if had not in (0, wanted):
             raise Refused(
                 "ReplicasChanged",
-                f"the checkpoint is of {len(_pods_wanted(plan))} pods, and StatefulSet "
-                f"{_name(plan)} has {_replicas(plan, live)}: scale it first",
+                f"the checkpoint is of {wanted} pods, and StatefulSet {_name(plan)} has {had}: "
+                "scale it first",
             )
 
-    async def give_up(self, site: Site, plan: Plan, step: str) -> None:
-        """The set gets its pods back, restored or not."""
+    async def notes(self, site: Site, plan: Plan) -> Manifest:
+        """How many pods it has: once it is stopped, its own number is 0."""
         live = await live_set(site.api, plan.namespace, _name(plan))
-        if live is not None and live["spec"].get("replicas") == 0:
-            await scale(site.api, plan.namespace, _name(plan), _replicas(plan, live))
+        return {"replicas": None if live is None else _replicas(live)}
+
+    async def give_up(self, site: Site, request: Manifest) -> None:
+        """The set gets its pods back, restored or not."""
+        namespace, status = request["metadata"]["namespace"], request["status"]
+        had = status.get("replicas")
+        live = await set_of_group(site.api, namespace, status["group"])
+        if had and live is not None and _replicas(live) == 0:
+            await scale(site.api, namespace, live["metadata"]["name"], had)
 
 
 async def _stop(site: Site, plan: Plan) -> None:
     live = await live_set(site.api, plan.namespace, _name(plan))
-    if live is not None and live["spec"].get("replicas", 1) != 0:
+    if live is not None and _replicas(live) != 0:
         await scale(site.api, plan.namespace, _name(plan), 0)
     names = [
         pod["metadata"]["name"] for pod in await pods_of(site.api, plan.namespace, _name(plan))
@@ -63,7 +83,8 @@ async def _stop(site: Site, plan: Plan) -> None:
 async def _restore(site: Site, plan: Plan) -> None:
     if await _is_moved(site, plan):
         return
-    await ask(site, plan.move)
+    # Where programs are to be started it has to wait for them, wherever the group is now.
+    await ask_anew(site, plan.move)
     if not await _is_moved(site, plan):
         raise Refused("Restoring", "the agents have not taken it up yet", lasting=False)
 
@@ -73,21 +94,25 @@ async def _start(site: Site, plan: Plan) -> None:
     if live is None:
         template = require_recreatable(plan.origin.template)
         await make(site.api, recreated(template, plan.namespace), plan.uid)
-    elif live["spec"].get("replicas", 1) == 0:
-        await scale(site.api, plan.namespace, _name(plan), _replicas(plan, live))
+    elif _replicas(live) == 0:
+        # A set that somebody had at nothing gets as many as the checkpoint is of.
+        had = plan.request["status"].get("replicas") or _pods_wanted(plan, live)
+        await scale(site.api, plan.namespace, _name(plan), had)
 
 
 async def _await(site: Site, plan: Plan) -> None:
     missing = await absent(site, plan.group, plan.members)
-    if not plan.move.is_done(await look(site, plan.group, plan.origin.epoch)):
+    # Whether the checkpoint is the head says nothing: programs may take others at once.
+    if not plan.move.has_ended(await look(site, plan.group, plan.origin.epoch)):
         raise Refused(
             "AwaitingMembers",
             f"waiting for {', '.join(missing) or 'the restore'}: the others wait with it",
             lasting=False,
             awaited=missing,
         )
+    live = await live_set(site.api, plan.namespace, _name(plan))
     pods = await pods_of(site.api, plan.namespace, _name(plan))
-    names = sorted({*missing, *unready(pods, len(_pods_wanted(plan)))})
+    names = sorted({*missing, *unready(pods, 0 if live is None else _replicas(live))})
     if names:
         raise Refused(
             "PodsNotReady",
@@ -99,27 +124,26 @@ async def _await(site: Site, plan: Plan) -> None:
 
 async def _is_moved(site: Site, plan: Plan) -> bool:
     """Whether the agents have the restore; with programs it waits for these to be started."""
-    shown = await look(site, plan.group, plan.origin.epoch)
-    return shown.pending if plan.taken.programs else plan.move.is_done(shown)
+    if plan.taken.programs:
+        return (await look(site, plan.group, plan.origin.epoch)).pending
+    return await is_done(site, plan.move)
 
 
 def _name(plan: Plan) -> str:
-    target = plan.request["spec"].get("target")
-    if target is not None:
-        return str(target["name"])
-    template = plan.origin.template
-    if template is None:
-        raise Refused("TemplateMissing", "nothing says which workload it was: name a target")
-    return str(template["name"])
+    return set_name(plan.request["spec"], plan.origin)
 
 
-def _replicas(plan: Plan, live: dict[str, object]) -> int:
-    """As many pods as the checkpoint has; the set's own number is 0 once it was stopped."""
-    wanted = len(_pods_wanted(plan))
-    now = live["spec"].get("replicas", 1)  # type: ignore[attr-defined]
-    return int(now) or wanted
+def _replicas(live: Manifest) -> int:
+    return int(live["spec"].get("replicas", 1))
 
 
-def _pods_wanted(plan: Plan) -> set[str]:
-    rows = {row["member"]: row for row in plan.origin.members}
-    return {rows.get(name, {}).get("pod", name) for name in plan.members}
+def _pods_wanted(plan: Plan, live: Manifest) -> int:
+    """As many pods as the checkpoint is of."""
+    pods = pods_of_members(plan.members, plan.origin.members, live)
+    if not pods:
+        raise Refused(
+            "MembersUnknown",
+            f"no pod of StatefulSet {_name(plan)} would have the members "
+            f"{', '.join(plan.members)}: its containers are called otherwise now",
+        )
+    return len(pods)

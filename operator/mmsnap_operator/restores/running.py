@@ -8,24 +8,25 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Final, TypeVar
 
-from mmsnap.errors import AbortedError, CorruptionError, NotFoundError
+from mmsnap.errors import CorruptionError, NotFoundError
 from mmsnap.pods.naming import group_of
 from mmsnap_operator.checkpoints.identity import require_same
 from mmsnap_operator.checkpoints.keeping import CORRUPT
+from mmsnap_operator.checkpoints.record import conditions_of
 from mmsnap_operator.checkpoints.recording import write_status
-from mmsnap_operator.cluster import kinds
+from mmsnap_operator.cluster import ApiError, kinds
 from mmsnap_operator.health.condition import Condition
-from mmsnap_operator.requests.ending import as_text, deadline, now
-from mmsnap_operator.requests.failures import AGENT_ERRORS, refusal_of
+from mmsnap_operator.requests.ending import as_text, condition, deadline, now
 from mmsnap_operator.requests.report import Report
 from mmsnap_operator.requests.site import Site
 from mmsnap_operator.restores.checks import require_same_place
-from mmsnap_operator.restores.moving import look
+from mmsnap_operator.restores.moving import RanOn, look
 from mmsnap_operator.restores.origin import Origin, find_origin
-from mmsnap_operator.restores.preflight import require_budgets
+from mmsnap_operator.restores.patience import TROUBLE, BrokenOff, refusal, unless
+from mmsnap_operator.restores.preflight import require_budgets, require_ready
 from mmsnap_operator.restores.strategies import STRATEGIES
 from mmsnap_operator.restores.strategy import Plan, Strategy
 from mmsnap_operator.workloads.refusals import Refused
@@ -34,9 +35,14 @@ from mmsnap_sdk.service_records import GroupCheckpoint
 log = logging.getLogger(__name__)
 
 Manifest = Mapping[str, Any]
+Result = TypeVar("Result")
 
 _AGAIN_SECONDS: Final = 1.0
+# So long an attempt may take that begins when there is hardly any time left, or none.
+_ATTEMPT_SECONDS: Final = 5.0
+_GIVING_UP_SECONDS: Final = 60.0
 _ABORTS_MAX: Final = 3
+_UNANSWERED: Final = Refused("AgentUnavailable", "no answer has come yet", lasting=False)
 
 
 class RestoreRunning:
@@ -54,6 +60,8 @@ class RestoreRunning:
         self._request = self._report.manifest
         self._spec: Manifest = request["spec"]
         self._namespace: str = request["metadata"]["namespace"]
+        self._strategy: Strategy = STRATEGIES[self._spec["strategy"]]()
+        self._seen = now()
         self.deleted = asyncio.Event()
 
     @property
@@ -62,22 +70,19 @@ class RestoreRunning:
         return bool(self._report.status.get("step"))
 
     async def run(self) -> None:
-        """To its end; ApiError and aiohttp's errors: to be run again."""
+        """To its end; ApiError and aiohttp's errors, when not even that could be said: again."""
         try:
-            origin = await self._origin()
+            origin = await self._patiently(lambda: find_origin(self._site, self._request))
             require_same_place(self._request, origin)
             group = self._target_group(origin)
             async with self._site.turns.turn(group, self._request, self._wait_for):
                 await self._begin(origin, group)
                 await self._carry_out(origin, group)
         except Refused as refused:
-            await self._report.failed(refused.reason, refused.message, **_nothing_more())
-
-    async def _origin(self) -> Origin:
-        try:
-            return await find_origin(self._site, self._request)
-        except AGENT_ERRORS as error:
-            raise refusal_of(error) from error
+            words = refused.message
+            if self.has_begun:
+                words += await self._give_up()
+            await self._report.failed(refused.reason, words, step=None)
 
     def _target_group(self, origin: Origin) -> str:
         if self._spec["strategy"] != "Clone":
@@ -100,11 +105,8 @@ class RestoreRunning:
             )
 
     async def _carry_out(self, origin: Origin, group: str) -> None:
-        strategy = STRATEGIES[self._spec["strategy"]]()
         if not self.has_begun:
-            plan = await self._patiently(lambda: self._plan(origin, group))
-            await self._patiently(lambda: strategy.check(self._site, plan), "Preflight")
-            await self._patiently(lambda: self._require_budgets(origin), "Preflight")
+            await self._check(origin, group)
             passed = Condition("Preflight", True, "Passed", "nothing stands against it")
             if self._spec["preflightOnly"]:
                 await self._report.complete("PreflightPassed", "it could be restored", passed)
@@ -112,11 +114,19 @@ class RestoreRunning:
             await self._report.under_way("Preflight", "it can be restored", passed)
             if self.deleted.is_set():
                 return
+        # Checks may take long: what moved the group last is looked up when they are over.
         plan = await self._patiently(lambda: self._plan(origin, group))
-        await self._do(strategy, plan)
+        await self._do(plan)
         members = len(plan.taken.members)
         words = f"{members} members are as they were at {origin.name}"
-        await self._report.complete("Restored", words, memberCount=members, **_nothing_more())
+        await self._report.complete("Restored", words, memberCount=members, awaited=None, step=None)
+
+    async def _check(self, origin: Origin, group: str) -> None:
+        plan = await self._patiently(lambda: self._plan(origin, group))
+        await self._patiently(lambda: self._require_undamaged(plan))
+        await self._patiently(self._require_ready)
+        await self._patiently(lambda: self._strategy.check(self._site, plan))
+        await self._patiently(lambda: self._require_budgets(origin))
 
     async def _plan(self, origin: Origin, group: str) -> Plan:
         """What is known before anything is done; Refused when the bytes are not there."""
@@ -125,8 +135,6 @@ class RestoreRunning:
             require_same(origin.checkpoint, taken)
         except NotFoundError as error:
             raise Refused("BytesGone", f"the agents have no checkpoint {origin.name}") from error
-        if not self.has_begun:
-            await self._require_undamaged(origin)
         return Plan(
             request=self._request,
             origin=origin,
@@ -145,7 +153,14 @@ class RestoreRunning:
             return int(known)
         return taken.restore_epoch if group == origin.group else 0
 
-    async def _require_undamaged(self, origin: Origin) -> None:
+    async def _require_ready(self) -> None:
+        """It may be otherwise than when it was admitted; one that goes meanwhile waits for us."""
+        origin = await find_origin(self._site, self._request)
+        if not (origin.checkpoint.get("metadata") or {}).get("deletionTimestamp"):
+            require_ready(origin)
+
+    async def _require_undamaged(self, plan: Plan) -> None:
+        origin = plan.origin
         try:
             await self._site.agents.ask(
                 lambda client: client.verify(origin.group, f"@{origin.epoch}")
@@ -156,38 +171,59 @@ class RestoreRunning:
                 damaged = Condition("Ready", False, CORRUPT, words)
                 await write_status(self._site.api, origin.checkpoint, {}, [damaged])
             raise Refused(CORRUPT, words) from error
+        if condition(origin.checkpoint, "Ready").get("reason") == CORRUPT:
+            # A copy was damaged that is mended now, or was not needed.
+            conditions = conditions_of(plan.taken)
+            await write_status(self._site.api, origin.checkpoint, {}, conditions)
 
-    async def _do(self, strategy: Strategy, plan: Plan) -> None:
+    async def _do(self, plan: Plan) -> None:
+        steps = self._strategy.steps
+        names = [step.name for step in steps]
         begun = self._report.status.get("step")
-        names = [step.name for step in strategy.steps]
-        first = names.index(begun) if begun in names else 0
-        for step in strategy.steps[first:]:
+        notes: Mapping[str, Any] = {}
+        if not self.has_begun:
+            noted = await self._patiently(lambda: self._strategy.notes(self._site, plan))
+            notes = {"beforeEpoch": plan.before, **noted}
+        for step in steps[names.index(begun) if begun in names else 0 :]:
             await self._report.under_way(
-                step.name, step.about, step=step.name, beforeEpoch=plan.before
+                step.name, step.about, step=step.name, awaited=None, **notes
             )
-            try:
-                await self._patiently(lambda step=step: step.do(self._site, plan), step.name)  # type: ignore[misc]
-            except Refused:
-                await strategy.give_up(self._site, plan, step.name)
-                raise
+            await self._patiently(lambda step=step: step.do(self._site, plan))  # type: ignore[misc]
 
-    async def _patiently(self, work: Callable[[], Awaitable[Any]], reason: str = "") -> Any:
-        """What comes of it, tried again while waiting can help and there is time; Refused."""
-        aborts = 0
+    async def _give_up(self) -> str:
+        """Leave nothing half-way; what could not be mended, in words that follow others."""
+        until = now() + datetime.timedelta(seconds=_GIVING_UP_SECONDS)
         while True:
             try:
-                return await work()
-            except AGENT_ERRORS as error:
-                aborts += isinstance(error, AbortedError)
-                why = refusal_of(error)
+                await self._strategy.give_up(self._site, self._request)
+            except ApiError as error:
+                why = refusal(error)
+                if why.lasting or now() >= until:
+                    return f". What was taken away could not be given back: {why.message}"
+            else:
+                return ""
+            await asyncio.sleep(_AGAIN_SECONDS)
+
+    async def _patiently(self, work: Callable[[], Coroutine[Any, Any, Result]]) -> Result:
+        """What comes of it, tried again while waiting can help and there is time; Refused."""
+        aborts, why = 0, _UNANSWERED
+        while True:
+            if self.deleted.is_set():
+                left = "" if why is _UNANSWERED else f": {why.message}"
+                raise Refused("Deleted", f"the request was deleted meanwhile{left}")
+            seconds = max(self._left_seconds(), _ATTEMPT_SECONDS)
+            try:
+                return await unless(self.deleted, work(), seconds)
+            except BrokenOff:
+                if self.deleted.is_set():
+                    continue
+            except TROUBLE as error:
+                why = refusal(error)
+                if isinstance(error, Refused):
+                    # What else it says comes of agents that have done what they were asked for.
+                    aborts = aborts + 1 if isinstance(error, RanOn) else 0
                 if why.lasting or aborts >= _ABORTS_MAX:
                     raise await self._told(why) from error
-            except Refused as refused:
-                why = refused
-                if why.lasting:
-                    raise await self._told(why) from refused
-            if self.deleted.is_set():
-                raise Refused("Deleted", f"the request was deleted meanwhile: {why.message}")
             if self._left_seconds() <= 0:
                 raise await self._told(Refused(why.reason, f"not in time: {why.message}"))
             await self._report.under_way(why.reason, why.message, awaited=list(why.awaited))
@@ -201,9 +237,6 @@ class RestoreRunning:
         return why
 
     def _left_seconds(self) -> float:
-        until = deadline(self._request) or now() + datetime.timedelta(seconds=1)
-        return (until - now()).total_seconds()
-
-
-def _nothing_more() -> dict[str, Any]:
-    return {"step": None}
+        """Before it has its turn, of the time since this operator saw it."""
+        limit = datetime.timedelta(seconds=self._spec["timeoutSeconds"])
+        return ((deadline(self._request) or self._seen + limit) - now()).total_seconds()

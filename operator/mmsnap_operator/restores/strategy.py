@@ -68,5 +68,8 @@ class Strategy(Protocol):
     async def check(self, site: Site, plan: Plan) -> None:
         """Refused, when it can not be."""
 
-    async def give_up(self, site: Site, plan: Plan, step: str) -> None:
-        """A step failed for good: leave nothing half-way."""
+    async def notes(self, site: Site, plan: Plan) -> Mapping[str, Any]:
+        """What the request's status has to say before anything is touched."""
+
+    async def give_up(self, site: Site, request: Manifest) -> None:
+        """It can not be any more: leave nothing half-way, by what the status says; ApiError."""
