@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.waiting import eventually
+from tests.image.product import archive_of_checkout, release
 from tests.kubernetes.rights import asked
 
 NAMESPACE: Final = "memverge"
@@ -66,7 +67,7 @@ class OperatorSite:
 
     def apply_manifest(self, image: str) -> None:
         """The operator of this image, in place of whatever there is."""
-        text = _INSTALL.read_text().replace("ghcr.io/memverge/mmsnap:latest", image)
+        text = _INSTALL.read_text().replace(release(), image)
         self.cluster.kubectl("apply", "--server-side", "-f", "-", stdin=text)
 
     def uninstall(self) -> None:
@@ -173,6 +174,4 @@ def _archive() -> Path:
     made = os.environ.get("MMSNAP_IMAGE")
     if made:
         return Path(made)
-    from tests.image.product import archive_of_checkout
-
     return archive_of_checkout(IMAGE)

@@ -11,6 +11,7 @@ import pytest
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.waiting import eventually
+from tests.image.product import release
 from tests.kubernetes.kubectl_user import CHECKOUT, User
 from tests.kubernetes.operator_site import NAMESPACE
 from tests.kubernetes.pods_site import IMAGE
@@ -19,7 +20,6 @@ from tests.kubernetes.requests_site import RequestsSite, requests_site
 pytestmark = pytest.mark.timeout(600)
 
 _README = CHECKOUT / "tutorials/first-pod/README.md"
-_PUBLISHED = "ghcr.io/memverge/mmsnap:latest"
 _NUMBERS_BYTES = 64 << 20
 
 
@@ -27,7 +27,7 @@ _NUMBERS_BYTES = 64 << 20
 def site(cluster: Cluster) -> Iterator[RequestsSite]:
     with requests_site(cluster) as made:
         # The image that the tutorial's pod names, as if it had been pulled.
-        cluster.node.enter(["ctr", "-n", "k8s.io", "images", "tag", "--force", IMAGE, _PUBLISHED])
+        cluster.node.enter(["ctr", "-n", "k8s.io", "images", "tag", "--force", IMAGE, release()])
         yield made
 
 

@@ -17,10 +17,9 @@ from mmsnap_operator.definitions import as_yaml
 from mmsnap_operator.installation import openshift
 from mmsnap_operator.installation.manifest import documents
 from mmsnap_operator.installation.objects import objects
-from mmsnap_operator.installation.settings import Installation
+from mmsnap_operator.installation.settings import VERSION, Installation
 
 NAME: Final = "memory-machine-operator"
-VERSION: Final = "0.1.0"
 _WRITTEN_BY: Final = "# Written by: python -m mmsnap_operator chart\n"
 _PLACE: Final = re.compile(r"'?@@([A-Za-z]+)@@'?")
 _KEPT: Final = ("CustomResourceDefinition", "Namespace")
