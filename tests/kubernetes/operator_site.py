@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -71,7 +72,11 @@ class OperatorSite:
         self.cluster.kubectl("apply", "--server-side", "-f", "-", stdin=text)
 
     def uninstall(self) -> None:
-        """The operator has to have had the rights to all that it did."""
+        """As install.yaml says. The operator has to have had the rights to all that it did."""
+        *before, _ = printed = re.findall(r"^#   kubectl (.*)$", _INSTALL.read_text(), re.MULTILINE)
+        assert printed[-1] == "delete -f install.yaml"
+        for command in before:
+            self.cluster.kubectl(*command.split(), seconds=300)
         refused = asked(self.cluster, "forbid")
         self.cluster.kubectl("delete", "--ignore-not-found", "-f", str(_INSTALL), seconds=180)
         assert not refused

@@ -75,7 +75,10 @@ def test_each_step_of_the_tutorial_as_printed(site: RequestsSite, admin: User) -
     shown = admin.types(after)
     assert shown.returncode == 0, shown.stdout + shown.stderr
     eventually(lambda: used_bytes(admin) - empty < _NUMBERS_BYTES // 8, "the usage to go down", 60)
-    assert "first" not in admin.mmsnap("show-usage", "--node", "node1").stdout
+    shown = admin.mmsnap("show-usage", "--node", "node1")
+    assert shown.returncode == 0, shown.stderr
+    assert "node1" in shown.stdout
+    assert "first" not in shown.stdout
 
 
 def test_viewer_of_the_machine_sees_usage_without_a_way_to_the_agents(

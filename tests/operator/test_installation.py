@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from mmsnap_operator.configuration import read
+from mmsnap_operator.definitions import defined
 from mmsnap_operator.installation import chart, manifest
 from mmsnap_operator.installation.settings import VERSION, Installation
 
@@ -136,6 +137,20 @@ def test_release_is_named_wherever_its_image_is() -> None:
     assert read(machine["spec"], "memverge").image == Installation().image
     pod = yaml.safe_load((OPERATOR.parent / "tutorials/first-pod/pod.yaml").read_text())
     assert [one["image"] for one in pod["spec"]["containers"]] == [Installation().image]
+
+
+def test_uninstalling_deletes_what_waits_for_the_operator_before_the_operator() -> None:
+    """A kind that is forgotten would hang, with its namespaces, as soon as there is one of it."""
+    plurals = {one["spec"]["names"]["plural"] for one in defined()}
+    header = re.findall(r"^# (.*)$", manifest.files(Installation())["install.yaml"], re.MULTILINE)
+    notes = chart.files()["templates/NOTES.txt"].splitlines()
+    for lines, last in ((header, "kubectl delete -f install.yaml"), (notes, "helm uninstall")):
+        machines, objects, operator = [line.strip() for line in lines if line.startswith("  ")]
+        assert machines == "kubectl delete memorymachines -A --all"
+        deleted = objects.removeprefix("kubectl delete ").removesuffix(" -A --all").split(",")
+        assert {*deleted, "memorymachines"} == plurals
+        assert deleted[0] == "checkpointschedules"
+        assert operator.startswith(last)
 
 
 def test_no_rule_has_a_wildcard(installed: dict[tuple[str, str, str], Manifest]) -> None:
