@@ -68,7 +68,9 @@ class OperatorSite:
 
     def apply_manifest(self, image: str) -> None:
         """The operator of this image, in place of whatever there is."""
-        text = _INSTALL.read_text().replace(release(), image)
+        text = _INSTALL.read_text()
+        assert release() in text
+        text = text.replace(release(), image)
         self.cluster.kubectl("apply", "--server-side", "-f", "-", stdin=text)
 
     def uninstall(self) -> None:
