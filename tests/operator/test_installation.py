@@ -137,6 +137,8 @@ def test_release_is_named_wherever_its_image_is() -> None:
     assert read(machine["spec"], "memverge").image == Installation().image
     pod = yaml.safe_load((OPERATOR.parent / "tutorials/first-pod/pod.yaml").read_text())
     assert [one["image"] for one in pod["spec"]["containers"]] == [Installation().image]
+    readme = (OPERATOR.parent / "README.md").read_text()
+    assert set(re.findall(r"/mmsnap:([\w.-]+)", readme)) == {VERSION}
 
 
 def test_uninstalling_deletes_what_waits_for_the_operator_before_the_operator() -> None:
