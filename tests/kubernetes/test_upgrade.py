@@ -6,6 +6,7 @@ pod of the operator and the agents is made anew, and what it finds was left by t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -76,8 +77,8 @@ def images(site: PodsSite) -> set[str]:
 
 def fallen(site: PodsSite, pod: str) -> list[int]:
     """What a pod counted from, each time that its count went back."""
-    lines = site.cluster.logs(pod, "-c", "main", namespace=HOME).splitlines()
-    counts = [int(line.split()[-1]) for line in lines]
+    log = site.cluster.logs(pod, "-c", "main", namespace=HOME)
+    counts = [int(count) for count in re.findall(r"^(\d+)$", log, re.MULTILINE)]
     return [after for before, after in pairwise(counts) if after < before]
 
 
