@@ -148,8 +148,8 @@ def test_uninstalling_ends_where_there_are_checkpoints_and_schedules(site: PodsS
     site.cluster.wait_for("checkpointschedule/often", namespace=HOME)
     site.cluster.kubectl("delete", "pods", "--all", "-n", HOME, "--timeout=90s", seconds=120)
 
-    site.operator.uninstall()
     try:
+        site.operator.uninstall()
         definitions = site.cluster.kubectl("get", "customresourcedefinitions", "-o", "name")
         assert "memverge.com" not in definitions
         eventually(lambda: "memory-machine" not in hooks(site), "no webhook to be asked", 60)
