@@ -11,7 +11,7 @@ from mmsnap.cli.output import Format, Output, print_json, print_table
 from mmsnap.cli.progress import working
 from mmsnap_kubectl import checkpoint_table
 from mmsnap_kubectl.cluster import cluster, commands, on_cluster
-from mmsnap_kubectl.following import follow_request
+from mmsnap_kubectl.following import PATIENCE_SECONDS, follow_request
 from mmsnap_kubectl.kubectl import Kubectl, Manifest
 from mmsnap_kubectl.names import CHECKPOINTS, REQUESTS
 from mmsnap_kubectl.references import CheckpointName, Everywhere, NoWait
@@ -34,8 +34,6 @@ from mmsnap_kubectl.requests import (
     named,
     source_of,
 )
-
-_DELETING_SECONDS = 120.0
 
 checkpoints = commands("Take checkpoints of workloads, look at them, keep or delete them.")
 
@@ -134,7 +132,7 @@ def delete(
     if delete_bytes:
         kubectl.patch(CHECKPOINTS, checkpoint, {"spec": {"deletionPolicy": "Delete"}})
     with working(f"deleting {checkpoint}"):
-        kubectl.delete(CHECKPOINTS, checkpoint, timeout or _DELETING_SECONDS)
+        kubectl.delete(CHECKPOINTS, checkpoint, timeout)
     typer.echo(f"deleted {checkpoint}: {fate}")
 
 
@@ -193,7 +191,8 @@ def show_taken(kubectl: Kubectl, made: Manifest, *, no_wait: bool, output: Forma
             typer.echo(f"checkpointrequest/{name}")
         return
     ended = follow_request(kubectl, REQUESTS, made, f"checkpoint {name}")
-    taken = kubectl.within(namespace).get(CHECKPOINTS, ended["status"]["checkpointName"])
+    where, taken_name = kubectl.within(namespace), ended["status"]["checkpointName"]
+    taken = where.get(CHECKPOINTS, taken_name, patience_seconds=PATIENCE_SECONDS)
     if output is Format.JSON:
         print_json(taken)
     else:

@@ -31,8 +31,6 @@ from mmsnap_kubectl.references import Either, Everywhere, NoWait
 from mmsnap_kubectl.requests import Asked, MaxPause, Profile, Timeout, manifest
 from mmsnap_kubectl.restore import Strategy, show_restored
 
-_DELETING_SECONDS: Final = 120.0
-
 clustersnaps = commands("Checkpoints of StatefulSets under names of yours.")
 
 
@@ -167,13 +165,12 @@ def delete(name: Name, yes: Yes = False, timeout: Timeout = None) -> None:
     kubectl = cluster()
     request = _found(kubectl, name)
     confirm(f"Delete the clustersnap {name} and its bytes?", yes=yes)
-    limit_seconds = timeout or _DELETING_SECONDS
     checkpoint: str = (request.get("status") or {}).get("checkpointName", "")
     with working(f"deleting {name}"):
         if checkpoint:
-            _delete_if_there(kubectl, checkpoint, limit_seconds)
+            _delete_if_there(kubectl, checkpoint, timeout)
         # Last, so that the name is there to try again with.
-        kubectl.delete(REQUESTS, name, limit_seconds)
+        kubectl.delete(REQUESTS, name, timeout)
     typer.echo(f"deleted {name}")
 
 
@@ -215,7 +212,7 @@ def _checkpoint_of(request: Manifest) -> str:
     return name
 
 
-def _delete_if_there(kubectl: Kubectl, checkpoint: str, timeout_seconds: float) -> None:
+def _delete_if_there(kubectl: Kubectl, checkpoint: str, timeout_seconds: float | None) -> None:
     try:
         kubectl.patch(CHECKPOINTS, checkpoint, {"spec": {"deletionPolicy": "Delete"}})
         kubectl.delete(CHECKPOINTS, checkpoint, timeout_seconds)
@@ -225,6 +222,10 @@ def _delete_if_there(kubectl: Kubectl, checkpoint: str, timeout_seconds: float) 
 
 def _require_options(kubectl: Kubectl, stateful_set: str, wanted: str) -> None:
     """They are chosen when a program starts, so a cut can not add them."""
+    try:
+        words = shlex.split(wanted)
+    except ValueError as error:
+        raise typer.BadParameter(f"{wanted!r} is not like a shell's words: {error}") from error
     found = kubectl.get("statefulsets.apps", stateful_set)
     containers = found["spec"]["template"]["spec"]["containers"]
     given = {
@@ -232,9 +233,9 @@ def _require_options(kubectl: Kubectl, stateful_set: str, wanted: str) -> None:
         for container in containers
         for variable in container.get("env") or ()
         if variable["name"] == PROFILE_OPTIONS_VARIABLE
-        for word in shlex.split(variable.get("value", ""))
+        for word in _words(variable.get("value", ""))
     }
-    missing = [word for word in shlex.split(wanted) if word not in given]
+    missing = [word for word in words if word not in given]
     if missing:
         raise UnsupportedError(
             f"the pods of statefulset/{stateful_set} run their profile without {' '.join(missing)}",
@@ -242,3 +243,11 @@ def _require_options(kubectl: Kubectl, stateful_set: str, wanted: str) -> None:
             hint=f"a profile's options belong to the program that runs: set "
             f"{PROFILE_OPTIONS_VARIABLE} in its container, then create the clustersnap",
         )
+
+
+def _words(options: str) -> list[str]:
+    """Of a variable that somebody else wrote; what no shell understands is one word."""
+    try:
+        return shlex.split(options)
+    except ValueError:
+        return [options]

@@ -6,11 +6,12 @@ import sys
 from typing import Final
 
 from mmsnap.cli.progress import working
-from mmsnap.errors import MmsnapError
+from mmsnap.errors import AgentUnavailableError, MmsnapError
 from mmsnap_kubectl.conditions import conditions_of, has_ended, step_of
 from mmsnap_kubectl.kubectl import Kubectl, Manifest
 from mmsnap_kubectl.names import KINDS
 
+PATIENCE_SECONDS: Final = 10.0  # with an API server that is away when the end was seen
 _MARGIN_SECONDS: Final = 30  # the operator ends a request in its own time, and says why
 
 
@@ -18,9 +19,10 @@ def follow_request(kubectl: Kubectl, resource: str, made: Manifest, what: str) -
     """A request that was just made, when it is Complete; MmsnapError when it failed."""
     name, namespace = made["metadata"]["name"], made["metadata"]["namespace"]
     timeout_seconds = made["spec"]["timeoutSeconds"] + _MARGIN_SECONDS
+    where = kubectl.within(namespace)
     try:
-        return follow(kubectl.within(namespace), resource, name, "Complete", timeout_seconds, what)
-    except KeyboardInterrupt:
+        return follow(where, resource, name, "Complete", timeout_seconds, what, was_made=True)
+    except (KeyboardInterrupt, AgentUnavailableError):
         kind = KINDS[resource].lower()
         print(  # noqa: T201
             f"{kind}/{name} goes on without you: kubectl mmsnap wait {kind}/{name} -n {namespace}; "
@@ -37,6 +39,8 @@ def follow(
     condition: str,
     timeout_seconds: float,
     what: str,
+    *,
+    was_made: bool = False,
 ) -> Manifest:
     """An object, when this condition of it holds.
 
@@ -47,12 +51,13 @@ def follow(
     subject = f"{KINDS[resource]} {name}"
     last: Manifest = {}
     with working(what) as told:
-        for last in kubectl.watch(resource, name, timeout_seconds):
+        for last in kubectl.watch(resource, name, timeout_seconds, was_made=was_made):
             if has_ended(last, condition):
                 return last
             step = step_of(last)
             told(f"{what}: {step}" if step else what)
-    kubectl.get(resource, name)  # NotFoundError when it was deleted
+    # NotFoundError when it was deleted.
+    kubectl.get(resource, name, patience_seconds=PATIENCE_SECONDS)
     raise _too_late(subject, last, condition, timeout_seconds)
 
 

@@ -23,6 +23,7 @@ Manifest = dict[str, Any]
 
 _CHUNK_BYTES: Final = 1 << 16
 _AGAIN_SECONDS: Final = 0.5
+_DELETING_SECONDS: Final = 120.0
 # An API server that has just started does not know definitions for a moment, either.
 _AWAY: Final = (AgentUnavailableError, UnsupportedError)
 
@@ -43,12 +44,19 @@ class Kubectl:
         """The same in another namespace."""
         return Kubectl(namespace, self.others)
 
-    def get(self, resource: str, name: str) -> Manifest:
-        """An object; NotFoundError."""
-        found: Manifest = json.loads(
-            self._run(["get", resource, name, "-o", "json"], f"{_kind(resource)} {name}")
-        )
-        return found
+    def get(self, resource: str, name: str, *, patience_seconds: float = 0) -> Manifest:
+        """An object; NotFoundError. An API server that is away is asked again for so long."""
+        deadline = time.monotonic() + patience_seconds
+        words = ["get", resource, name, "-o", "json"]
+        while True:
+            try:
+                found: Manifest = json.loads(self._run(words, f"{_kind(resource)} {name}"))
+            except _AWAY:
+                if time.monotonic() + _AGAIN_SECONDS >= deadline:
+                    raise
+            else:
+                return found
+            time.sleep(_AGAIN_SECONDS)
 
     def list(
         self,
@@ -68,30 +76,36 @@ class Kubectl:
 
     def create(self, manifest: Mapping[str, Any]) -> Manifest:
         """Makes an object; as it came to be."""
-        return self._write(["create"], manifest)
-
-    def apply(self, manifest: Mapping[str, Any]) -> Manifest:
-        """Lets an object be so, whether there is one or not."""
-        manager = "--field-manager=kubectl-mmsnap"
-        return self._write(["apply", "--server-side", "--force-conflicts", manager], manifest)
+        metadata = manifest["metadata"]
+        name = metadata.get("name") or f"{metadata.get('generateName', '')}…"
+        subject = f"{manifest['kind']} {name}"
+        words = ["create", "-f", "-", "-o", "json"]
+        made: Manifest = json.loads(self._run(words, subject, json.dumps(manifest)))
+        return made
 
     def patch(self, resource: str, name: str, patch: Mapping[str, Any]) -> None:
         """Changes some fields of its specification; NotFoundError."""
         words = ["patch", resource, name, "--type=merge", f"--patch={json.dumps(patch)}"]
         self._run(words, f"{_kind(resource)} {name}")
 
-    def delete(self, resource: str, name: str, timeout_seconds: float) -> None:
+    def delete(self, resource: str, name: str, timeout_seconds: float | None = None) -> None:
         """Deletes an object, and returns when it is gone; NotFoundError."""
-        words = ["delete", resource, name, f"--timeout={max(1, round(timeout_seconds))}s"]
+        limit_seconds = max(1, round(timeout_seconds or _DELETING_SECONDS))
+        words = ["delete", resource, name, f"--timeout={limit_seconds}s"]
         self._run(words, f"{_kind(resource)} {name}")
 
-    def watch(self, resource: str, name: str, timeout_seconds: float) -> Iterator[Manifest]:
+    def watch(
+        self, resource: str, name: str, timeout_seconds: float, *, was_made: bool = False
+    ) -> Iterator[Manifest]:
         """An object now, and whenever it changes; ends with the time, or when it is deleted.
 
         NotFoundError: it is not there to begin with, or not any more.
+
+        Args:
+            was_made: just now, so the API server was there and comes back if it is away.
         """
         deadline = time.monotonic() + timeout_seconds
-        yield self.get(resource, name)
+        yield self.get(resource, name, patience_seconds=timeout_seconds if was_made else 0)
         while True:
             words = ["get", resource, name, "-o", "json", "--watch", "--output-watch-events"]
             for event in _documents(self._words(words), deadline):
@@ -104,14 +118,6 @@ class Kubectl:
             time.sleep(_AGAIN_SECONDS)
             with suppress(*_AWAY):
                 yield self.get(resource, name)
-
-    def _write(self, words: Sequence[str], manifest: Mapping[str, Any]) -> Manifest:
-        metadata = manifest["metadata"]
-        name = metadata.get("name") or f"{metadata.get('generateName', '')}…"
-        subject = f"{manifest['kind']} {name}"
-        told = self._run([*words, "-f", "-", "-o", "json"], subject, json.dumps(manifest))
-        made: Manifest = json.loads(told)
-        return made
 
     def _run(self, words: Sequence[str], subject: str, stdin: str = "") -> str:
         try:

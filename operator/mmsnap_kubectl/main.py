@@ -20,7 +20,7 @@ def main() -> None:
     except ModuleNotFoundError as missing:
         if missing.name != "typer":
             raise
-        _complain("the command line is not installed", "pip install 'mmsnap[kubectl]'")
+        _complain("the command line is not installed", "in a checkout: pip install '.[kubectl]'")
         sys.exit(ExitCode.FAILED)
     try:
         application(prog_name="kubectl mmsnap")

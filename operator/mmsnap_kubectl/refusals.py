@@ -9,6 +9,9 @@ from mmsnap.errors import AgentUnavailableError, MmsnapError, NotFoundError, Uns
 
 _SERVER: Final = re.compile(r"(?s)Error from server(?: \((?P<reason>\w+)\))?: (?P<words>.*)")
 _INVALID: Final = re.compile(r'(?s)The (?P<kind>\S+) "(?P<name>[^"]*)" is invalid:\s*(?P<words>.*)')
+_NO_WEBHOOK: Final = re.compile(
+    r'(?s).*?failed calling webhook "(?P<name>[^"]*)":\s*(?:failed to call webhook: )?(?P<words>.*)'
+)
 _WEBHOOK: Final = re.compile(r'(?s).*?admission webhook "[^"]*" denied the request: (?P<words>.*)')
 _CREATING: Final = re.compile(r"(?s)error when (?:creating|patching|applying patch)[^:]*:\s*")
 _NO_NAMESPACE: Final = re.compile(r'namespaces "(?P<name>[^"]*)" not found')
@@ -43,6 +46,10 @@ def refusal_of(told: str, subject: str) -> MmsnapError:
         subject: the object that it was about.
     """
     said = _without_warnings(told)
+    # First: what it says of its own connection sounds as if the API server were not there.
+    silent = _NO_WEBHOOK.match(said)
+    if silent:
+        return _of_webhook(silent["name"], silent["words"], subject)
     if any(sign in said for sign in _NO_DEFINITION):
         return UnsupportedError(
             f"this cluster does not know {subject}",
@@ -63,6 +70,20 @@ def refusal_of(told: str, subject: str) -> MmsnapError:
             hint="log in again, or choose a user with --context or --kubeconfig",
         )
     return _of_server(said, subject)
+
+
+def _of_webhook(webhook: str, words: str, subject: str) -> MmsnapError:
+    ours = webhook.endswith("memverge.com")
+    return MmsnapError(
+        f"{subject} could not be looked at: the webhook {webhook} does not answer: "
+        f"{_first_line(words)}",
+        subject=subject,
+        hint="the operator's pod starts anew, or does not run: kubectl get deployment -n memverge "
+        "memory-machine-operator"
+        if ours
+        else "it is not of mmsnap: an administrator knows whose it is",
+        retryable=True,
+    )
 
 
 def _of_server(said: str, subject: str) -> MmsnapError:

@@ -9,9 +9,12 @@ import typer
 
 from mmsnap.cli.confirmation import Yes, confirm
 from mmsnap.cli.output import Column, Format, Output, print_json, print_table
+from mmsnap.errors import NotFoundError
+from mmsnap.quantities import parse_duration
 from mmsnap_kubectl import checkpoint_table
 from mmsnap_kubectl.cluster import cluster, commands, on_cluster
 from mmsnap_kubectl.conditions import state_of
+from mmsnap_kubectl.kubectl import Manifest
 from mmsnap_kubectl.names import SCHEDULES
 from mmsnap_kubectl.references import Everywhere, ScheduleName, duration
 from mmsnap_kubectl.requests import (
@@ -33,7 +36,9 @@ from mmsnap_kubectl.requests import (
     source_of,
 )
 
-_DELETING_SECONDS: Final = 120.0
+# What the agents keep of a schedule without a rule, that is, of one under a minute.
+KEPT_BY_AGENTS: Final = 10
+_MINUTE_NS: Final = 60 * 10**9
 
 schedules = commands("Take checkpoints again and again, and say how many are kept.")
 
@@ -79,8 +84,9 @@ def set_(
 ) -> None:
     """Take checkpoints of a workload from now on, or change when and how many are kept.
 
-    What one of --keep-last and --keep-within keeps stays; without either all of them do. Those
-    you pin stay anyway.
+    What one of --keep-last and --keep-within keeps stays; without either all of them do, under
+    a minute the newest 10. Those you pin stay anyway. Of a schedule that is there already, what
+    you leave out stays as it is; what it takes can not be changed.
 
     \b
     Examples:
@@ -103,15 +109,18 @@ def set_(
         ttl,
         delete_bytes,
     )
-    kept = {"keepLast": keep_last, "keepWithin": keep_within}
-    told = {"interval": every, "schedule": cron, "timeZone": time_zone}
-    retention = {key: value for key, value in kept.items() if value is not None}
-    spec: dict[str, Any] = {
-        **{key: value for key, value in told.items() if value is not None},
-        **({"retention": retention} if retention else {}),
-        "template": {"spec": asked.spec()},
-    }
-    made = cluster().apply(manifest("CheckpointSchedule", {"name": name}, spec))
+    pace = {"interval": every, "schedule": cron, "timeZone": time_zone}
+    kept = _given({"keepLast": keep_last, "keepWithin": keep_within})
+    retention = {"retention": kept} if kept else {}
+    kubectl = cluster()
+    try:
+        there = kubectl.get(SCHEDULES, name)
+    except NotFoundError:
+        spec = {**_given(pace), **retention, "template": {"spec": asked.spec()}}
+        made = kubectl.create(manifest("CheckpointSchedule", {"name": name}, spec))
+    else:
+        kubectl.patch(SCHEDULES, name, {"spec": _changed(there, pace, retention, asked)})
+        made = kubectl.get(SCHEDULES, name)
     typer.echo(f"{made['metadata']['name']}: {_pace(made)}, {_keeping(made)}")
 
 
@@ -166,8 +175,25 @@ def delete(schedule: ScheduleName, yes: Yes = False) -> None:
         kubectl mmsnap schedule delete hz -n demo --yes
     """
     confirm(f"Delete the schedule {schedule}? (its checkpoints stay)", yes=yes)
-    cluster().delete(SCHEDULES, schedule, _DELETING_SECONDS)
+    cluster().delete(SCHEDULES, schedule)
     typer.echo(f"deleted {schedule}")
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def _changed(
+    schedule: Manifest, pace: Mapping[str, Any], retention: Mapping[str, Any], asked: Asked
+) -> dict[str, Any]:
+    """A merge patch: nothing goes that was not typed, but the other way to say when."""
+    spec: dict[str, Any] = {**pace, **retention}
+    if pace["timeZone"] is None and pace["schedule"] is not None:
+        del spec["timeZone"]
+    takes = schedule["spec"]["template"]["spec"]
+    template = {**takes, **asked.spec()}
+    # The API server says why not.
+    return {**spec, "template": {"spec": template}} if template != takes else spec
 
 
 def _source(schedule: Mapping[str, Any]) -> str:
@@ -187,12 +213,20 @@ def _pace(schedule: Mapping[str, Any]) -> str:
 
 def _keeping(schedule: Mapping[str, Any]) -> str:
     kept = schedule["spec"].get("retention") or {}
+    by_agents = _is_kept_by_agents(schedule)
     rules = []
-    if "keepLast" in kept:
+    if "keepLast" in kept and (kept["keepLast"] or not by_agents):
         rules.append(f"the newest {kept['keepLast']}")
     if "keepWithin" in kept:
         rules.append(f"those younger than {kept['keepWithin']}")
+    if not rules and by_agents:
+        rules.append(f"the newest {KEPT_BY_AGENTS}")
     return f"keeps {' and '.join(rules)}" if rules else "keeps all"
+
+
+def _is_kept_by_agents(schedule: Mapping[str, Any]) -> bool:
+    interval = schedule["spec"].get("interval")
+    return interval is not None and parse_duration(interval) < _MINUTE_NS
 
 
 def _state(schedule: Mapping[str, Any]) -> str:

@@ -9,7 +9,6 @@ done is told in an event: a deletion never hangs.
 from __future__ import annotations
 
 import asyncio
-import datetime
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
@@ -18,6 +17,7 @@ from typing import Any, Final
 
 from mmsnap_operator import charge, configuration, credentials
 from mmsnap_operator.cluster import Api, ApiError, kinds
+from mmsnap_operator.cluster.events import announce
 from mmsnap_operator.deployment import Context, clearing
 from mmsnap_operator.deployment.agents import COMPONENT as AGENT_COMPONENT
 from mmsnap_operator.deployment.etcd import COMPONENT as ETCD_COMPONENT
@@ -32,7 +32,6 @@ from mmsnap_operator.names import (
     ETCD_SECRET,
     ETCD_SERVICE,
     NODES_SECRET,
-    OPERATOR,
     OWED_DELETIONS,
 )
 from mmsnap_operator.reconciliation import context_of, is_owned
@@ -208,31 +207,8 @@ async def _delete_claims(api: Api, context: Context) -> None:
 
 async def _tell(api: Api, machine: Manifest, report: NodeReport) -> None:
     """In an event, which outlives the MemoryMachine for a while, and in the log."""
-    metadata = machine["metadata"]
-    known = report.kept is not None
     words = f"node {report.node}: {report.words}"
     log.warning("%s", words)
-    now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    event = {
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {"generateName": f"{metadata['name']}-", "namespace": metadata["namespace"]},
-        "involvedObject": {
-            "apiVersion": machine["apiVersion"],
-            "kind": machine["kind"],
-            "name": metadata["name"],
-            "namespace": metadata["namespace"],
-            "uid": metadata["uid"],
-        },
-        "reason": "CheckpointsKept" if known else "NodeNotCleared",
-        "message": words[:1000],
-        "type": "Normal" if known else "Warning",
-        "source": {"component": OPERATOR},
-        "firstTimestamp": now,
-        "lastTimestamp": now,
-        "count": 1,
-    }
-    try:
-        await api.create(event)
-    except ApiError as error:
-        log.warning("the event could not be made: %s", error)
+    known = report.kept is not None
+    reason = "CheckpointsKept" if known else "NodeNotCleared"
+    await announce(api, machine, reason, words, warning=not known)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.image.product import NAME, archive_of_checkout
+from tests.image.product import archive_of_checkout, release
 
 if __name__ == "__main__":
-    print(archive_of_checkout(sys.argv[1] if len(sys.argv) > 1 else f"{NAME}:latest"))
+    print(archive_of_checkout(sys.argv[1] if len(sys.argv) > 1 else release()))

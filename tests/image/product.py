@@ -33,7 +33,12 @@ _KEPT_ARCHIVES: Final = 6
 _ANY_TIME: Final = 1_000_000_000
 
 
-def archive_of_checkout(name: str = f"{NAME}:latest") -> Path:
+def release() -> str:
+    """The name that the manifests of this checkout have for its image."""
+    return f"{NAME}:{_version()}"
+
+
+def archive_of_checkout(name: str) -> Path:
     """A docker-archive of the image under `name`."""
     files = _files()
     base = builder.prepare()

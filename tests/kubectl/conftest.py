@@ -27,8 +27,11 @@ stdin = sys.stdin.read() if "-f" in words else ""
 with open(folder / "asked", "a") as log:
     log.write(json.dumps({{"words": words, "stdin": stdin}}) + "\\n")
 verb = next(word for word in words if not word.startswith("-"))
-for answer in json.loads((folder / "answers").read_text()):
-    if answer["verb"] == verb and set(answer["with"]) <= set(words):
+for number, answer in enumerate(json.loads((folder / "answers").read_text())):
+    given = folder / f"given{{number}}"
+    times = len(given.read_text()) if given.exists() else 0
+    if answer["verb"] == verb and set(answer["with"]) <= set(words) and times < answer["times"]:
+        given.write_text("x" * (times + 1))
         break
 else:
     sys.exit(f"no answer to {{words}}")
@@ -57,11 +60,11 @@ class FakeKubectl:
     def answer(self, verb: str, *words: str, **answer: Any) -> None:
         """The first that fits is given: `says` as JSON, or `pieces`, `stderr` and `code`.
 
-        With `raw` each character of the pieces is a byte.
+        With `times` so often, and then the next. With `raw` each character of the pieces is a byte.
         """
         if "says" in answer:
             answer["pieces"] = [json.dumps(answer.pop("says"))]
-        self.answers.append({"verb": verb, "with": words, **answer})
+        self.answers.append({"verb": verb, "with": words, "times": 1 << 30, **answer})
         # By a rename: one that is running may be reading them.
         beside = self.folder / "answers.new"
         beside.write_text(json.dumps(self.answers))

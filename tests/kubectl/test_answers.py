@@ -35,6 +35,14 @@ REQUESTS = "checkpointrequests.mm.memverge.com"
         ('Error from server (Forbidden): error when creating "STDIN": admission webhook '
          '"requests.mm.memverge.com" denied the request: statefulset/hz mounts a claim', 1,
          "was refused: statefulset/hz mounts a claim"),
+        ('Error from server (InternalError): error when creating "STDIN": Internal error occurred: '
+         'failed calling webhook "requests.mmsnap.memverge.com": failed to call webhook: Post '
+         '"https://memory-machine-webhook.memverge.svc:443/requests?timeout=10s": dial tcp '
+         "10.96.0.7:443: connect: connection refused", 1,
+         "kubectl get deployment -n memverge memory-machine-operator"),
+        ('Error from server (InternalError): Internal error occurred: failed calling webhook '
+         '"policy.example.org": failed to call webhook: context deadline exceeded', 1,
+         "the webhook policy.example.org does not answer: context deadline exceeded"),
         ("something nobody thought of", 1, "Checkpoint x: something nobody thought of"),
     ],
 )  # fmt: skip
@@ -44,6 +52,7 @@ def test_failure_of_kubectl(kubectl: FakeKubectl, said: str, code: int, words: s
     assert ended.returncode == code
     assert words in ended.stderr
     assert "Traceback" not in ended.stderr
+    assert ("API server is not reached" in ended.stderr) == (code == 6)
     assert ended.stdout == ""
 
 
@@ -144,6 +153,34 @@ def test_interrupted_wait_says_that_the_request_goes_on(kubectl: FakeKubectl) ->
     assert running.returncode == 130
     assert "checkpointrequest/one goes on without you: kubectl mmsnap wait" in complained
     assert "Traceback" not in complained
+
+
+_AWAY = "The connection to the server 127.0.0.1:6443 was refused\n"
+
+
+def test_api_server_that_is_away_for_a_moment_after_the_request_was_made(
+    kubectl: FakeKubectl,
+) -> None:
+    kubectl.answer("create", echo=True)
+    kubectl.answer("get", "one", stderr=_AWAY, code=1, times=2)
+    kubectl.answer("get", "hz-1", stderr=_AWAY, code=1, times=1)
+    done = request("one", condition("Complete", "True", "Committed"), checkpointName="hz-1")
+    kubectl.answer("get", "one", says=done)
+    kubectl.answer("get", "hz-1", says=checkpoint())
+    ended = kubectl.run("checkpoint", "create", "hz", "--name", "one")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith("hz-1: ")
+
+
+def test_request_whose_end_nobody_could_see_is_said_to_go_on(kubectl: FakeKubectl) -> None:
+    kubectl.answer("create", echo=True)
+    gone = json.dumps({"type": "DELETED", "object": request("one")})
+    kubectl.answer("get", "--watch", pieces=[gone])
+    kubectl.answer("get", says=request("one"), times=1)
+    kubectl.answer("get", stderr=_AWAY, code=1)
+    ended = kubectl.run("checkpoint", "create", "hz", "--name", "one")
+    assert ended.returncode == 6
+    assert "checkpointrequest/one goes on without you: kubectl mmsnap wait" in ended.stderr
 
 
 def test_wait_needs_no_timeout(kubectl: FakeKubectl) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from mmsnap_operator.schedules.agents_schedule import KEEP_LAST_BY_DEFAULT
 from tests.kubectl.conftest import FakeKubectl, checkpoint, items, pairs, request
+
+SCHEDULES = "checkpointschedules.mm.memverge.com"
 
 
 @pytest.mark.parametrize(
@@ -37,7 +41,8 @@ def test_nothing_said_is_left_to_the_kubeconfig(kubectl: FakeKubectl) -> None:
 def made(kubectl: FakeKubectl, *words: str) -> dict[str, Any]:
     """What a command gives to kubectl."""
     kubectl.answer("create", echo=True)
-    kubectl.answer("apply", echo=True)
+    missing = "Error from server (NotFound): checkpointschedules not found"
+    kubectl.answer("get", SCHEDULES, stderr=missing, code=1)
     kubectl.answer("get", "statefulsets.apps", says=_set_with("--nopause --timeout=30"))
     ended = kubectl.run(*words)
     assert ended.returncode == 0, ended.stderr
@@ -169,6 +174,61 @@ def test_schedules(kubectl: FakeKubectl) -> None:
     assert given["spec"]["template"]["spec"]["source"]["kind"] == "Deployment"
 
 
+def changed(kubectl: FakeKubectl, there: dict[str, Any], *words: str) -> dict[str, Any]:
+    """The patch of a schedule that is there."""
+    name = str(len(kubectl.asked))
+    schedule = {"metadata": {"name": name, "namespace": "demo"}, "spec": there}
+    kubectl.answer("get", SCHEDULES, name, says=schedule)
+    kubectl.answer("patch")
+    ended = kubectl.run("schedule", "set", name, "hz", *words)
+    assert ended.returncode == 0, ended.stderr
+    patch, _ = kubectl.asked[-2:]
+    assert patch[0] == "patch"
+    given: dict[str, Any] = json.loads(patch[-1].removeprefix("--patch="))["spec"]
+    return given
+
+
+def test_schedule_that_is_there_loses_only_what_was_typed_anew(kubectl: FakeKubectl) -> None:
+    """Fifty checkpoints go when the sixty that are kept become the agents' ten."""
+    source = {"kind": "StatefulSet", "name": "hz"}
+    takes = {"source": source, "engine": "process", "timeoutSeconds": 60}
+    there = {"interval": "1s", "retention": {"keepLast": 60}, "template": {"spec": takes}}
+    pace = {"interval": "2s", "schedule": None, "timeZone": None}
+    assert changed(kubectl, there, "--every", "2s") == pace
+    assert changed(kubectl, there, "--every", "2s", "--keep-last", "5") == {
+        **pace,
+        "retention": {"keepLast": 5},
+    }
+    assert changed(kubectl, there, "--cron", "0 3 * * *") == {
+        "schedule": "0 3 * * *",
+        "interval": None,
+    }
+    # The API server refuses it, and says why.
+    other = changed(kubectl, there, "--every", "2s", "--engine", "memory")["template"]["spec"]
+    assert other == {**takes, "engine": "memory"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ({"interval": "1s"}, f"every 1s, keeps the newest {KEEP_LAST_BY_DEFAULT}"),
+        ({"interval": "1s", "retention": {"keepLast": 0}}, "every 1s, keeps the newest 10"),
+        ({"interval": "60s"}, "every 60s, keeps all"),
+        ({"interval": "1s", "retention": {"keepWithin": "1h"}}, "keeps those younger than 1h"),
+        ({"schedule": "0 3 * * *"}, "keeps all"),
+    ],
+)
+def test_what_is_kept_is_told_as_it_is(
+    kubectl: FakeKubectl, spec: dict[str, Any], told: str
+) -> None:
+    takes = {"spec": {"source": {"kind": "StatefulSet", "name": "hz"}}}
+    schedule = {"metadata": {"name": "s"}, "spec": {**spec, "template": takes}}
+    kubectl.answer("get", SCHEDULES, says=schedule)
+    kubectl.answer("patch")
+    ended = kubectl.run("schedule", "set", "s", "hz", "--every", "1s")
+    assert ended.stdout.strip().endswith(told), ended.stderr
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -184,6 +244,7 @@ def test_schedules(kubectl: FakeKubectl) -> None:
         ["schedule", "set", "s", "hz"],
         ["schedule", "set", "s", "hz", "--every", "1s", "--cron", "* * * * *"],
         ["clustersnap", "create", "a"],
+        ["clustersnap", "create", "a", "--statefulset=hz", "--profile-options", "it's"],
         ["describe", "pod/hz-0"],
         ["checkpoint", "delete", "hz-1"],
     ],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.waiting import eventually
+from tests.image.product import archive_of_checkout, release
 from tests.kubernetes.rights import asked
 
 NAMESPACE: Final = "memverge"
@@ -80,11 +82,20 @@ class OperatorSite:
 
     def apply_manifest(self, image: str) -> None:
         """The operator of this image, in place of whatever there is."""
-        text = _INSTALL.read_text().replace("ghcr.io/memverge/mmsnap:latest", image)
+        text = _INSTALL.read_text()
+        assert release() in text
+        text = text.replace(release(), image)
         self.cluster.kubectl("apply", "--server-side", "-f", "-", stdin=text)
 
     def uninstall(self) -> None:
-        """The operator has to have had the rights to all that it did, and to leave nobody asked."""
+        """As install.yaml says. The operator has to have had the rights to all that it did.
+
+        It leaves nobody asked.
+        """
+        *before, _ = printed = re.findall(r"^#   kubectl (.*)$", _INSTALL.read_text(), re.MULTILINE)
+        assert printed[-1] == "delete -f install.yaml"
+        for command in before:
+            self.cluster.kubectl(*command.split(), seconds=300)
         refused = asked(self.cluster, "forbid")
         self.cluster.kubectl("delete", "--ignore-not-found", "-f", str(_INSTALL), seconds=180)
         assert not refused
@@ -188,6 +199,4 @@ def _archive() -> Path:
     made = os.environ.get("MMSNAP_IMAGE")
     if made:
         return Path(made)
-    from tests.image.product import archive_of_checkout
-
     return archive_of_checkout(IMAGE)

@@ -11,6 +11,7 @@ import pytest
 from tests.cluster.cluster import Cluster
 from tests.kubernetes.hazelcast_image import archive
 from tests.kubernetes.hazelcast_site import ENTRIES, MANIFESTS, MEMBERS, TUTORIAL, Hazelcast
+from tests.kubernetes.kubectl_user import CHECKOUT
 from tests.kubernetes.pods_site import PodsSite, pods_site
 from tests.kubernetes.printed import Shell, blocks, shell
 
@@ -28,9 +29,9 @@ def site(cluster: Cluster) -> Iterator[PodsSite]:
 
 @pytest.fixture
 def typed(site: PodsSite) -> Iterator[Shell]:
-    """A shell where the manifests are; what the tutorial made is gone afterwards."""
+    """A shell in the checkout; what the tutorial made is gone afterwards."""
     try:
-        with shell(site.cluster, MANIFESTS, ENTRIES=str(ENTRIES)) as made:
+        with shell(site.cluster, CHECKOUT, ENTRIES=str(ENTRIES)) as made:
             yield made
     finally:
         words = ("delete", "namespace", "demo", "staging", "--ignore-not-found", "--timeout=120s")
@@ -40,6 +41,8 @@ def typed(site: PodsSite) -> Iterator[Shell]:
 def test_the_script_does_something_else_than_the_text() -> None:
     script = (MANIFESTS / "tutorial.sh").read_text()
     printed = blocks(TUTORIAL / "README.md", "On Kubernetes")
+    # The script goes there from wherever it is called.
+    printed[0] = printed[0].removeprefix("cd tutorials/hazelcast/kubernetes\n")
     assert script.split("\n\n", 1)[1].strip() == "\n\n".join(printed)
 
 

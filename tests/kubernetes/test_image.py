@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mmsnap.process.installation import cache_folder
-from tests.image.product import NAME, archive_of_checkout
+from tests.image.product import archive_of_checkout, release
 from tests.image.unpacked import Unpacked, unpack
 
 LARGEST_BYTES = 400 << 20
@@ -23,7 +23,7 @@ def archive() -> Path:
     """The image of this checkout, for `ctr images import`."""
     if os.geteuid() != 0:
         pytest.skip("building an image needs root")
-    return archive_of_checkout()
+    return archive_of_checkout(release())
 
 
 @pytest.fixture(scope="session")
@@ -137,6 +137,6 @@ def test_mmsnap_init_needs_nothing_of_the_image_it_is_copied_into(image: Unpacke
 
 def test_an_unchanged_checkout_is_not_built_twice(archive: Path) -> None:
     before = archive.stat()
-    again = archive_of_checkout(f"{NAME}:latest")
+    again = archive_of_checkout(release())
     assert again == archive
     assert again.stat().st_ino == before.st_ino

@@ -9,12 +9,12 @@ import pytest
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.waiting import eventually
-from tests.image.product import NAME, archive_of_checkout
+from tests.image.product import archive_of_checkout, release
 from tests.kubernetes.workloads import create, pod
 
 pytestmark = pytest.mark.timeout(900)
 
-IMAGE = f"{NAME}:latest"
+IMAGE = release()
 _LOCKED = {
     "allowPrivilegeEscalation": False,
     "readOnlyRootFilesystem": True,

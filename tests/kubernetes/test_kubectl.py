@@ -203,7 +203,7 @@ def test_schedule_is_changed_in_place_but_not_what_it_takes(
         "often: every 1s, keeps the newest 5\n"
     )
     assert schedule("hz", "--cron", "0 3 * * *").stdout == (
-        "often: 0 3 * * * (Etc/UTC), keeps all\n"
+        "often: 0 3 * * * (Etc/UTC), keeps the newest 5\n"
     )
     refused = schedule("other", "--every", "1s")
     assert refused.returncode == 1
@@ -215,6 +215,8 @@ def test_schedule_is_changed_in_place_but_not_what_it_takes(
     spec = definitions.get("checkpointschedule", "often", "-n", namespace)["spec"]
     assert spec["suspend"] is True
     assert spec["interval"] == "2s"
+    assert spec["retention"] == {"keepLast": 5}
+    assert "schedule" not in spec
 
 
 def test_pinned_and_shared_checkpoint(definitions: Cluster, namespace: str, admin: User) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -77,21 +78,16 @@ def test_pods_of_a_node_that_is_shut_off_come_back_on_another_from_copies(
         lost = _without_operator(three)
         (victim,) = (pod for pod, node in homes.items() if node == f"node{lost}")
         seen = site.last("spread", victim)
-        three.cluster.power_off(lost)
-        _await_missed(three, lost)
-        taint = "node.kubernetes.io/out-of-service"
-        three.cluster.kubectl("taint", "node", f"node{lost}", f"{taint}=off:NoExecute")
 
         def home() -> str:
             pods = three.cluster.get("pods", "-n", "spread")["items"]
             return str({p["metadata"]["name"]: p["spec"].get("nodeName") for p in pods}.get(victim))
 
-        eventually(lambda: home() in {*homes.values()} - {f"node{lost}"}, "it to move", 120)
-        site.await_members("spread", "sdk", 3)
-        words = three.cluster.logs(victim, "-c", "main", namespace="spread").splitlines()[0]
-        assert 0 < int(words.removeprefix("began ")) <= seen
-        three.cluster.power_on(lost)
-        three.cluster.kubectl("taint", "node", f"node{lost}", f"{taint}-")
+        with _off(three, lost, vouched=True):
+            eventually(lambda: home() in {*homes.values()} - {f"node{lost}"}, "it to move", 120)
+            site.await_members("spread", "sdk", 3)
+            words = three.cluster.logs(victim, "-c", "main", namespace="spread").splitlines()[0]
+            assert 0 < int(words.removeprefix("began ")) <= seen
         three.cluster.kubectl("delete", "namespace", "spread", "--timeout=150s", seconds=180)
 
 
@@ -99,13 +95,29 @@ def test_lost_node_does_not_stop_a_deletion_and_is_told_of(three: OperatorSite) 
     three.apply(manifest())
     three.await_condition("AgentsReady", "True", "Ready", seconds=240)
     lost = _without_operator(three)
-    three.cluster.power_off(lost)
-    _await_missed(three, lost)
-    three.delete(seconds=240)
-    events = three.cluster.get("events", "-n", NAMESPACE)["items"]
-    told = [event["message"] for event in events if event["reason"] == "NodeNotCleared"]
-    assert any(message.startswith(f"node node{lost}: does not answer") for message in told)
-    three.cluster.power_on(lost)
+    with _off(three, lost):
+        three.delete(seconds=240)
+        events = three.cluster.get("events", "-n", NAMESPACE)["items"]
+        told = [event["message"] for event in events if event["reason"] == "NodeNotCleared"]
+        assert any(message.startswith(f"node node{lost}: does not answer") for message in told)
+
+
+@contextmanager
+def _off(site: OperatorSite, number: int, *, vouched: bool = False) -> Iterator[None]:
+    """A machine that is off and missed, with the taint of who vouches for it; on again afterwards,
+    for the tests behind."""
+    taint = "node.kubernetes.io/out-of-service"
+    words = ("taint", "node", f"node{number}")
+    site.cluster.power_off(number)
+    try:
+        _await_missed(site, number)
+        if vouched:
+            site.cluster.kubectl(*words, f"{taint}=off:NoExecute")
+        yield
+    finally:
+        site.cluster.power_on(number)
+        if vouched:
+            site.cluster.kubectl(*words, f"{taint}-")
 
 
 def _await_missed(site: OperatorSite, number: int) -> None:

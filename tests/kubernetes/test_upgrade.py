@@ -6,7 +6,9 @@ pod of the operator and the agents is made anew, and what it finds was left by t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -20,6 +22,7 @@ pytestmark = pytest.mark.timeout(600)
 HOME = "upgraded"
 NEXT = "localhost/mmsnap:next"
 PODS = ("attached", "unaware")
+_PRINTED_LATER = 3  # at most: what was counted at the cut, but not read from the log
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +75,13 @@ def images(site: PodsSite) -> set[str]:
     }
 
 
+def fallen(site: PodsSite, pod: str) -> list[int]:
+    """What a pod counted from, each time that its count went back."""
+    log = site.cluster.logs(pod, "-c", "main", namespace=HOME)
+    counts = [int(count) for count in re.findall(r"^(\d+)$", log, re.MULTILINE)]
+    return [after for before, after in pairwise(counts) if after < before]
+
+
 def upgrade(site: PodsSite) -> None:
     """As it is documented: the operator by its manifest, the agents by the MemoryMachine."""
     for node in site.cluster.nodes:
@@ -93,8 +103,13 @@ def test_an_upgrade_loses_no_member_and_no_checkpoint(site: PodsSite) -> None:
             f"{name} to attach",
         )
         eventually(lambda name=name: site.last(HOME, name) > 5, f"{name} to count")  # type: ignore[misc]
-    taken = {name: take(site, name, f"before-{name}") for name in PODS}
-    at_most = {name: site.last(HOME, name) for name in PODS}
+    taken: dict[str, str] = {}
+    at_least: dict[str, int] = {}
+    at_most: dict[str, int] = {}
+    for name in PODS:
+        at_least[name] = site.last(HOME, name)
+        taken[name] = take(site, name, f"before-{name}")
+        at_most[name] = site.last(HOME, name)
 
     upgrade(site)
 
@@ -108,9 +123,40 @@ def test_an_upgrade_loses_no_member_and_no_checkpoint(site: PodsSite) -> None:
         take(site, name, f"after-{name}")
         restore(site, taken[name], f"back-{name}")
         # More than a minute's counts were made since.
-        eventually(
-            lambda name=name, counted=counted: site.last(HOME, name) < counted,  # type: ignore[misc]
-            f"{name} to be as it was",
-            10,
-        )
+        eventually(lambda name=name: fallen(site, name), f"{name} to be as it was", 10)  # type: ignore[misc]
+        assert at_least[name] <= fallen(site, name)[0] <= at_most[name] + _PRINTED_LATER
     assert {site.restarts(HOME, name) for name in PODS} == {0}
+
+
+def test_uninstalling_ends_where_there_are_checkpoints_and_schedules(site: PodsSite) -> None:
+    """Finalizers wait for an operator, and definitions for finalizers."""
+    site.attached(HOME, "kept")
+    site.cluster.wait_for("pod/kept", namespace=HOME, seconds=90)
+    eventually(lambda: site.last(HOME, "kept") > 5, "kept to count")
+    taken = take(site, "kept", "last")
+    source = {"source": {"kind": "Pod", "name": "kept"}}
+    site.cluster.apply(
+        {
+            "apiVersion": "mm.memverge.com/v1alpha1",
+            "kind": "CheckpointSchedule",
+            "metadata": {"name": "often", "namespace": HOME},
+            "spec": {"interval": "1s", "template": {"spec": source}},
+        }
+    )
+    held = ("checkpoint", taken, "-n", HOME)
+    eventually(lambda: bool(site.cluster.get(*held)["metadata"].get("finalizers")), "it to be held")
+    site.cluster.wait_for("checkpointschedule/often", namespace=HOME)
+    site.cluster.kubectl("delete", "pods", "--all", "-n", HOME, "--timeout=90s", seconds=120)
+
+    try:
+        site.operator.uninstall()
+        definitions = site.cluster.kubectl("get", "customresourcedefinitions", "-o", "name")
+        assert "memverge.com" not in definitions
+        eventually(lambda: "memory-machine" not in hooks(site), "no webhook to be asked", 60)
+    finally:
+        site.operator.install()  # for what is left to be taken away as always
+
+
+def hooks(site: PodsSite) -> str:
+    kinds = "validatingwebhookconfigurations,mutatingwebhookconfigurations"
+    return site.cluster.kubectl("get", kinds, "-o", "name")

@@ -136,6 +136,17 @@ def test_pull_secret_is_used_by_all_pods_that_are_made() -> None:
     assert all(spec["imagePullSecrets"] == [{"name": "mine"}] for spec in specs)
 
 
+def test_an_image_that_was_brought_to_the_nodes_is_enough() -> None:
+    """Also under the tag `latest`, which Kubernetes would ask a registry for at every start."""
+    wanted = read({}, "memverge")
+    (daemon_set,) = agents_objects(CONTEXT, wanted)
+    agents = daemon_set["spec"]["template"]["spec"]
+    clearing = clearing_pod(CONTEXT, wanted.image, wanted.shared_folder, "node1")["spec"]
+    containers = [*agents["initContainers"], *agents["containers"], *clearing["containers"]]
+    assert [one["image"] for one in containers] == [wanted.image] * 3
+    assert [one.get("imagePullPolicy") for one in containers] == ["IfNotPresent"] * 3
+
+
 def test_everything_in_a_namespace_is_owned() -> None:
     wanted = read({}, "memverge")
     for make in (base_objects, etcd_objects, agents_objects):

@@ -10,14 +10,17 @@ import json
 import re
 import shutil
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from mmsnap_operator.configuration import read
+from mmsnap_operator.definitions import defined
 from mmsnap_operator.installation import chart, manifest
-from mmsnap_operator.installation.settings import Installation
+from mmsnap_operator.installation.settings import VERSION, Installation
 
 OPERATOR = Path(__file__).parents[2] / "operator"
 EXPRESSION = re.compile(r"{{ toJson \.Values\.([A-Za-z]+) }}")
@@ -123,6 +126,33 @@ def test_a_value_can_not_become_more_than_a_value() -> None:
     pod = deployment["spec"]["template"]["spec"]
     assert pod["containers"][0]["image"] == evil
     assert "hostPID" not in pod
+
+
+def test_release_is_named_wherever_its_image_is() -> None:
+    """An upgrade is another tag: with `latest` everywhere none would replace a pod."""
+    project = tomllib.loads((OPERATOR.parent / "pyproject.toml").read_text())["project"]
+    assert project["version"] == VERSION
+    assert Installation().image == f"ghcr.io/memverge/mmsnap:{VERSION}"
+    machine = yaml.safe_load((OPERATOR / "manifests/memorymachine.yaml").read_text())
+    assert read(machine["spec"], "memverge").image == Installation().image
+    pod = yaml.safe_load((OPERATOR.parent / "tutorials/first-pod/pod.yaml").read_text())
+    assert [one["image"] for one in pod["spec"]["containers"]] == [Installation().image]
+    readme = (OPERATOR.parent / "README.md").read_text()
+    assert set(re.findall(r"/mmsnap:([\w.-]+)", readme)) == {VERSION}
+
+
+def test_uninstalling_deletes_what_waits_for_the_operator_before_the_operator() -> None:
+    """A kind that is forgotten would hang, with its namespaces, as soon as there is one of it."""
+    plurals = {one["spec"]["names"]["plural"] for one in defined()}
+    header = re.findall(r"^# (.*)$", manifest.files(Installation())["install.yaml"], re.MULTILINE)
+    notes = chart.files()["templates/NOTES.txt"].splitlines()
+    for lines, last in ((header, "kubectl delete -f install.yaml"), (notes, "helm uninstall")):
+        machines, objects, operator = [line.strip() for line in lines if line.startswith("  ")]
+        assert machines == "kubectl delete memorymachines -A --all"
+        deleted = objects.removeprefix("kubectl delete ").removesuffix(" -A --all").split(",")
+        assert {*deleted, "memorymachines"} == plurals
+        assert deleted[0] == "checkpointschedules"
+        assert operator.startswith(last)
 
 
 def test_no_rule_has_a_wildcard(installed: dict[tuple[str, str, str], Manifest]) -> None:

@@ -17,6 +17,7 @@ from mmsnap_operator.restores.moving import Move
 from mmsnap_operator.restores.origin import Origin, newest, require_allowed
 from mmsnap_operator.restores.sets import unready
 from mmsnap_operator.service.places import addresses_of
+from mmsnap_operator.webhook.identity import identity_of
 from mmsnap_operator.workloads.pods import Owner, members_of, owner_of, pod_group
 from mmsnap_operator.workloads.refusals import Refused
 from mmsnap_operator.workloads.selectors import matches
@@ -58,6 +59,30 @@ def test_pod_is_of_the_set_in_between() -> None:
     assert pod_group(pod) == "demo--web"
     assert owner_of(captured_pod(owner=("ReplicaSet", "web"))) == Owner("ReplicaSet", "web")
     assert owner_of(captured_pod("alone", owner=None)) == Owner("Pod", "alone")
+
+
+_HASH = {"pod-template-hash": "5d8f"}
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        captured_pod(),
+        captured_pod("alone", owner=None),
+        captured_pod(
+            "web-5d8f-x", owner=("ReplicaSet", "web-5d8f"), **{"pod-template-hash": "5d8f"}
+        ),
+        captured_pod("web-x", owner=("ReplicaSet", "web"), **_HASH),
+        captured_pod("5d8f-x", owner=("ReplicaSet", "-5d8f"), **_HASH),
+    ],
+)
+def test_operator_cuts_another_group_than_the_webhook_put_the_pods_in(pod: dict[str, Any]) -> None:
+    """The pod had no name yet when the webhook saw it, unless nobody owns it."""
+    seen = dict(pod["metadata"])
+    if seen.get("ownerReferences"):
+        seen["generateName"] = f"{seen.pop('name')}-"
+    identity = identity_of({**pod, "metadata": seen}, "demo", ["main"])
+    assert identity.group == pod_group(pod)
 
 
 def test_second_container_is_called_like_the_first() -> None:

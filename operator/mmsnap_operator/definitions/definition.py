@@ -39,7 +39,12 @@ CONDITIONS: Final[Schema] = {
 
 
 def definition(
-    kind: Kind, short_name: str, about: str, columns: Sequence[Schema], parts: Mapping[str, Schema]
+    kind: Kind,
+    short_name: str,
+    about: str,
+    columns: Sequence[Schema],
+    parts: Mapping[str, Schema],
+    required: Sequence[str] = ("spec",),
 ) -> Schema:
     """A definition of a kind in a namespace; `parts` are `spec` and `status`."""
     group, _, version = kind.api_version.partition("/")
@@ -64,7 +69,7 @@ def definition(
                     "storage": True,
                     "subresources": {"status": {}},
                     "additionalPrinterColumns": list(columns),
-                    "schema": {"openAPIV3Schema": _root(about, parts)},
+                    "schema": {"openAPIV3Schema": _root(about, parts, required)},
                 }
             ],
         },
@@ -123,15 +128,6 @@ def rule(expression: str, message: str) -> Schema:
     return {"rule": expression, "message": message}
 
 
-def _root(about: str, parts: Mapping[str, Schema]) -> Schema:
-    return {
-        "type": "object",
-        "description": about,
-        "required": ["spec"],
-        "properties": {
-            "apiVersion": TEXT,
-            "kind": TEXT,
-            "metadata": {"type": "object"},
-            **parts,
-        },
-    }
+def _root(about: str, parts: Mapping[str, Schema], required: Sequence[str]) -> Schema:
+    envelope = {"apiVersion": TEXT, "kind": TEXT, "metadata": {"type": "object"}}
+    return struct({**envelope, **parts}, required, about=about)

@@ -5,64 +5,31 @@ from __future__ import annotations
 from typing import Any
 
 from mmsnap_operator import schema
-from mmsnap_operator.names import GROUP, KIND, PLURAL, VERSION
+from mmsnap_operator.cluster.kinds import MEMORY_MACHINE
+from mmsnap_operator.definitions.definition import (
+    AGE,
+    column,
+    condition_columns,
+    definition,
+    message_column,
+)
 
 
 def memory_machines() -> dict[str, Any]:
-    """The definition of MemoryMachine."""
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"{PLURAL}.{GROUP}"},
-        "spec": {
-            "group": GROUP,
-            "scope": "Namespaced",
-            "names": {
-                "kind": KIND,
-                "listKind": f"{KIND}List",
-                "plural": PLURAL,
-                "singular": "memorymachine",
-                "shortNames": ["mm"],
-            },
-            "versions": [
-                {
-                    "name": VERSION,
-                    "served": True,
-                    "storage": True,
-                    "subresources": {"status": {}},
-                    "additionalPrinterColumns": _columns(),
-                    "schema": {"openAPIV3Schema": _root()},
-                }
-            ],
-        },
-    }
-
-
-def _columns() -> list[dict[str, Any]]:
-    def column(name: str, kind: str, path: str, priority: int = 0) -> dict[str, Any]:
-        return {"name": name, "type": kind, "jsonPath": path, "priority": priority}
-
-    ready = '.status.conditions[?(@.type=="Ready")]'
-    return [
-        column("Ready", "string", f"{ready}.status"),
-        column("Reason", "string", f"{ready}.reason"),
-        column("Nodes", "integer", ".status.nodesReady"),
-        column("Wanted", "integer", ".status.nodesWanted"),
-        column("Version", "string", ".status.mmVersion"),
-        column("Age", "date", ".metadata.creationTimestamp"),
-        column("Message", "string", f"{ready}.message", priority=1),
+    """The definition of MemoryMachine. One without a specification is one of defaults."""
+    columns = [
+        *condition_columns("Ready", called="Ready"),
+        column("Nodes", ".status.nodesReady", "integer"),
+        column("Wanted", ".status.nodesWanted", "integer"),
+        column("Version", ".status.mmVersion"),
+        AGE,
+        message_column("Ready"),
     ]
-
-
-def _root() -> dict[str, Any]:
-    return {
-        "type": "object",
-        "description": "Checkpoint and restore of stateful applications, on every labelled node.",
-        "properties": {
-            "apiVersion": {"type": "string"},
-            "kind": {"type": "string"},
-            "metadata": {"type": "object"},
-            "spec": schema.specification(),
-            "status": schema.status(),
-        },
-    }
+    return definition(
+        MEMORY_MACHINE,
+        "mm",
+        "Checkpoint and restore of stateful applications, on every labelled node.",
+        columns,
+        {"spec": schema.specification(), "status": schema.status()},
+        required=(),
+    )

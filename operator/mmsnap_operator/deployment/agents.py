@@ -11,7 +11,7 @@ import json
 from typing import Any, Final
 
 from mmsnap_operator.configuration import Configuration
-from mmsnap_operator.deployment.context import Context, Manifest
+from mmsnap_operator.deployment.context import PULL_POLICY, Context, Manifest
 from mmsnap_operator.names import (
     AGENTS,
     CONFIGURATION,
@@ -118,6 +118,7 @@ def _check(configuration: Configuration) -> Manifest:
     return {
         "name": CHECK,
         "image": configuration.image,
+        "imagePullPolicy": PULL_POLICY,
         "command": ["mmsnap"],
         "args": [
             "node",
@@ -145,6 +146,7 @@ def _agent(context: Context, configuration: Configuration) -> Manifest:
     return {
         "name": AGENT,
         "image": configuration.image,
+        "imagePullPolicy": PULL_POLICY,
         "command": ["mmsnap"],
         "args": ["agent", *_arguments(context, configuration)],
         "env": [

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import PurePosixPath
 from typing import Final
 
-from mmsnap_operator.deployment.context import Context, Manifest
+from mmsnap_operator.deployment.context import PULL_POLICY, Context, Manifest
 from mmsnap_operator.names import AGENTS, CLEARING
 
 COMPONENT: Final = "clearing"
@@ -47,6 +47,7 @@ def _container(image: str, shared_folder: str) -> Manifest:
     return {
         "name": "clear",
         "image": image,
+        "imagePullPolicy": PULL_POLICY,
         "command": ["mmsnap"],
         "args": [
             "node", "clear", "--yes",

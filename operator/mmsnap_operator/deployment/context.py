@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from mmsnap_operator.names import (
     API_VERSION,
@@ -17,6 +17,10 @@ from mmsnap_operator.names import (
 )
 
 Manifest = dict[str, Any]
+
+# Of our image everywhere: one that was brought to the nodes is enough, under any tag; and a pod
+# that starts again is of the version that it was.
+PULL_POLICY: Final = "IfNotPresent"
 
 
 @dataclass(frozen=True, slots=True)

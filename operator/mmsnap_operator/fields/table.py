@@ -174,7 +174,12 @@ SPEC: Final = section(
         bounds={"pattern": "^(/[A-Za-z0-9._-]*[A-Za-z0-9_-])+$", "maxLength": 64},
         honoured="the folder of the pool and the agent's socket on each node",
     ),
-    text("mmVersion", "latest", bounds={"pattern": _TAG}, honoured="the version of the image"),
+    text(
+        "mmVersion",
+        "latest",
+        bounds={"pattern": _TAG},
+        honoured="the version of the image, pulled where it is not there; latest is never upgraded",
+    ),
     AGENT,
     CENTER,
     CONTAINER,

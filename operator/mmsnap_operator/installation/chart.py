@@ -17,14 +17,20 @@ from mmsnap_operator.definitions import as_yaml
 from mmsnap_operator.installation import openshift
 from mmsnap_operator.installation.manifest import documents
 from mmsnap_operator.installation.objects import objects
-from mmsnap_operator.installation.settings import Installation
+from mmsnap_operator.installation.settings import VERSION, Installation
+from mmsnap_operator.installation.uninstalling import steps
 
 NAME: Final = "memory-machine-operator"
-VERSION: Final = "0.1.0"
 _WRITTEN_BY: Final = "# Written by: python -m mmsnap_operator chart\n"
 _PLACE: Final = re.compile(r"'?@@([A-Za-z]+)@@'?")
 _KEPT: Final = ("CustomResourceDefinition", "Namespace")
 _KEEP: Final = {"helm.sh/resource-policy": "keep"}
+_NOTES: Final = (
+    "The operator of mmsnap is installed. It deploys what a MemoryMachine asks for, like\n"
+    "operator/manifests/memorymachine.yaml: kubectl get memorymachines -A\n\n"
+    + "".join(f"{line}\n" for line in steps("helm uninstall RELEASE"))
+    + "The definitions and the namespace stay; kubectl delete crd, and namespace, as you like.\n"
+)
 # By field of Installation: the value's name, and what is said of it.
 _VALUES: Final = {
     "image": ("image", "of the operator; agents run the one that the MemoryMachine names"),
@@ -46,6 +52,7 @@ def files() -> Mapping[str, str]:
     return {
         "Chart.yaml": _WRITTEN_BY + as_yaml(_chart()),
         "values.yaml": _WRITTEN_BY + _values(),
+        "templates/NOTES.txt": _NOTES,
         "templates/install.yaml": _template([_kept(each) for each in objects(placed)]),
         "templates/openshift.yaml": "{{- if .Values.openshift }}\n"
         + _template(openshift.objects(placed.namespace))

@@ -10,12 +10,13 @@ from mmsnap_operator.definitions import as_yaml
 from mmsnap_operator.installation import openshift
 from mmsnap_operator.installation.objects import objects
 from mmsnap_operator.installation.settings import Installation
+from mmsnap_operator.installation.uninstalling import steps
 
 _WRITTEN_BY: Final = "# Written by: python -m mmsnap_operator install\n"
 _INSTALL: Final = (
     "# The operator of mmsnap, and all that it needs: kubectl apply --server-side -f install.yaml\n"
-    "# Then a MemoryMachine there, like memorymachine.yaml. Delete that first, if ever: with\n"
-    "# what is in here, every Checkpoint is deleted, and with the namespace the catalog.\n"
+    "# Then a MemoryMachine there, like memorymachine.yaml.\n"
+    + "".join(f"# {line}\n" for line in steps("kubectl delete -f install.yaml"))
 )
 _OPENSHIFT: Final = "# On OpenShift, before a MemoryMachine: oc apply -f openshift.yaml\n"
 

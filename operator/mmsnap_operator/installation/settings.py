@@ -1,10 +1,16 @@
-"""What an installation may choose."""
+"""What an installation may choose.
+
+The image is that of this release, never `latest`: another tag is all that Kubernetes sees of an
+upgrade, and pods of one tag are of one version, whenever their image was pulled.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
+
+VERSION: Final = "0.1.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +26,7 @@ class Installation:
         resources: of the operator's container.
     """
 
-    image: str = "ghcr.io/memverge/mmsnap:latest"
+    image: str = f"ghcr.io/memverge/mmsnap:{VERSION}"
     namespace: str = "memverge"
     kubelet_folder: str = "/var/lib/kubelet"
     nri_folder: str = "/var/run/nri"

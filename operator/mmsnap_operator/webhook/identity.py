@@ -13,10 +13,10 @@ from typing import Any, Final
 
 from mmsnap.pods.naming import NAME_MAX, group_of, is_readable, member_of
 from mmsnap_operator.webhook.refusals import Refusal
+from mmsnap_operator.webhook.variables import POD_NAME
+from mmsnap_operator.workloads.pods import controller_of
 
-POD_NAME: Final = "MM_POD_NAME"
 _EXPANDED: Final = f"$({POD_NAME})"
-_TEMPLATE_HASH: Final = "pod-template-hash"
 # How the API server makes a name of a generateName.
 _GENERATED_LENGTH: Final = 5
 _GENERATED: Final = "x" * _GENERATED_LENGTH
@@ -42,7 +42,8 @@ def identity_of(pod: Mapping[str, Any], namespace: str, containers: Sequence[str
     """Who it is, when these containers are captured; Refusal when that can not be told yet."""
     metadata = pod["metadata"]
     name: str | None = metadata.get("name") or None
-    workload = _owner(metadata) or name or ""
+    owner = controller_of(pod)
+    workload = owner.name if owner else name or ""
     if name:
         members = {
             container: member_of(name, container, place == 0)
@@ -57,23 +58,6 @@ def identity_of(pod: Mapping[str, Any], namespace: str, containers: Sequence[str
         group_of(namespace, workload) if workload else _later_group(namespace, sample),
         {containers[0]: _later(sample), **members},
     )
-
-
-def _owner(metadata: Mapping[str, Any]) -> str:
-    """The name of what made the pod; empty: nobody did."""
-    for owner in metadata.get("ownerReferences") or ():
-        if owner.get("controller"):
-            return _above(owner, metadata.get("labels") or {})
-    return ""
-
-
-def _above(owner: Mapping[str, Any], labels: Mapping[str, str]) -> str:
-    """A Deployment calls its ReplicaSets by its own name and the hash that the pods bear."""
-    name: str = owner["name"]
-    ending = f"-{labels.get(_TEMPLATE_HASH, '')}"
-    if owner.get("kind") == "ReplicaSet" and ending != "-":
-        return name.removesuffix(ending) or name
-    return name
 
 
 def _later(sample: str, *container: str) -> str:

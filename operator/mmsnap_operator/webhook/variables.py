@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from mmsnap_operator.webhook.identity import POD_NAME
 from mmsnap_operator.webhook.refusals import Refusal
 
 Variable = dict[str, Any]
 
+POD_NAME: Final = "MM_POD_NAME"
 _OWN_NAME: Final = "metadata.name"
 
 

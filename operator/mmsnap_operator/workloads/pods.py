@@ -47,16 +47,22 @@ class PodMember:
 
 def owner_of(pod: Manifest) -> Owner:
     """The workload of a pod; a pod that nobody owns is its own."""
+    return controller_of(pod) or Owner("Pod", pod["metadata"]["name"])
+
+
+def controller_of(pod: Manifest) -> Owner | None:
+    """What made a pod, which may have no name yet; None: a person did."""
     metadata = pod["metadata"]
     for owner in metadata.get("ownerReferences") or ():
         if not owner.get("controller"):
             continue
+        # A Deployment calls its ReplicaSets by its own name and the hash that the pods bear.
         ending = f"-{(metadata.get('labels') or {}).get(_TEMPLATE_HASH, '')}"
-        name: str = owner["name"]
-        if owner["kind"] == "ReplicaSet" and ending != "-" and name.endswith(ending):
+        kind, name = str(owner.get("kind")), str(owner["name"])
+        if kind == "ReplicaSet" and ending != "-" and name.endswith(ending):
             return Owner("Deployment", name.removesuffix(ending) or name)
-        return Owner(owner["kind"], name)
-    return Owner("Pod", metadata["name"])
+        return Owner(kind, name)
+    return None
 
 
 def pod_group(pod: Manifest) -> str:
