@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mmsnap_operator.schedules.agents_schedule import KEEP_LAST_BY_DEFAULT
+from mmsnap.retention import KEEP_LAST_BY_DEFAULT
 from tests.kubectl.conftest import FakeKubectl, checkpoint, items, pairs, request
 
 SCHEDULES = "checkpointschedules.mm.memverge.com"

@@ -50,7 +50,7 @@ def test_restore_in_a_namespace_that_goes_holds_it_for_ever(strategy: str) -> No
     api.trouble["create", "StatefulSet"] = ApiError(403, "namespace demo is being terminated")
     api.trouble["create", "Event"] = ApiError(403, "namespace demo is being terminated")
     status = run(site, asked(api, strategy, target=COPY if strategy == "Clone" else None))
-    assert outcome(status) == ("Failed", "ApiError")
+    assert outcome(status) == ("Failed", "ApiServer")
     assert "being terminated" in condition({"status": status}, "Failed")["message"]
 
 

@@ -44,7 +44,7 @@ def refusal(error: Exception) -> Refused:
         return error
     if isinstance(error, ApiError):
         lasting = 400 <= error.status < 500 and error.status not in _PASSING
-        return Refused("ApiError", f"the API server: {error}", lasting=lasting)
+        return Refused("ApiServer", f"the API server: {error}", lasting=lasting)
     if isinstance(error, TimeoutError) and not isinstance(error, MmsnapError):
-        return Refused("ApiError", "the API server does not answer", lasting=False)
+        return Refused("ApiServer", "the API server does not answer", lasting=False)
     return refusal_of(error)
