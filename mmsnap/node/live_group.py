@@ -83,6 +83,7 @@ class LiveGroup:
                 [seat.name for seat in seats],
                 name=name,
                 automatic=order.automatic,
+                unasked=order.unasked,
                 max_pause_ns=order.max_pause_ns,
                 programs=[seat.name for seat in seats if seat.engine is EngineKind.PROCESS],
                 budgets=DEFAULT_BUDGETS.with_timeout(order.timeout_ns),

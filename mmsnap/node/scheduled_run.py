@@ -97,6 +97,7 @@ async def _take(
         max_pause_ns=schedule.max_pause_ns,
         timeout_ns=schedule.timeout_ns,
         automatic=True,
+        unasked=True,
         replicas=schedule.replicas,
         agreed=partial(_require_still_wanted, group, schedule, absence),
     )

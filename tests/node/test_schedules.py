@@ -168,6 +168,31 @@ def test_failures_are_counted_and_end_when_the_member_is_back(trio: Site) -> Non
     assert now(trio).last_error == ""
 
 
+def test_an_update_that_is_left_half_done_stops_it_and_costs_no_sound_checkpoint(
+    trio: Site,
+) -> None:
+    trio.client.set_schedule("g", every="50ms", keep_last=3)
+    await_runs(trio, 3)
+    trio.workers["b"].ask("escape")
+    trio.until(lambda: now(trio).consecutive_failures >= 3, "that is told")
+    assert "half done" in now(trio).last_error
+    before = trio.client.checkpoints("g")
+    assert {each.consistency for each in before} == {"application"}
+    trio.client.set_schedule("g", every="60ms", keep_last=3)  # no wait for longer each time
+    failures = now(trio).consecutive_failures
+    trio.until(lambda: now(trio).consecutive_failures > failures, "it is tried again")
+    assert trio.client.checkpoints("g") == before
+    torn = trio.client.checkpoint("g")
+    assert torn.consistency == "crash", "who asks for one has it"
+    trio.client.restore("g")
+    failures = now(trio).consecutive_failures
+    trio.until(lambda: now(trio).consecutive_failures > failures, "it is half done there too")
+    assert trio.client.find("g").epoch == torn.epoch
+    trio.client.restore("g", f"@{before[-1].epoch}")
+    assert {each.consistency for each in await_runs(trio, 3)} == {"application"}
+    assert now(trio).consecutive_failures == 0
+
+
 def test_who_left_in_order_finds_its_part_in_the_head_when_it_is_back(trio: Site) -> None:
     trio.client.set_schedule("g", every="50ms")
     await_runs(trio, 3)
