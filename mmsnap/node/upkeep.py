@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -48,15 +48,19 @@ async def prune_checkpoints(
     *,
     dry_run: bool,
     among: Callable[[GroupCheckpoint], bool] = _any,
+    agreed: Callable[[], Awaitable[None]] | None = None,
 ) -> list[GroupCheckpoint]:
     """Delete what the policy lets go of those `among`, and return it, ascending by epoch.
 
+    `agreed` is asked in the group's turn, before anything is done: what it raises is how it ends.
     Ages are by this node's clock, and the times of cuts by those of the nodes that coordinated
     them: `keep_within` is off by as much as these differ, and nothing else is.
     """
     if dry_run:
         return await _prunable(group, retention, among)
     async with _turn_of_some_node(group):
+        if agreed is not None:
+            await agreed()
         chosen = await _prunable(group, retention, among)
         gone = [each for each in chosen if await _forget(group, each)]
     if gone:
