@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -154,19 +155,54 @@ class Replicas:
                 await self._fetch_from_any(part, names, nodes)
 
     async def verify(
-        self, checkpoint: GroupCheckpoint, here: Callable[[PartName], Awaitable[None]]
+        self,
+        checkpoint: GroupCheckpoint,
+        here: Callable[[PartName], Awaitable[None]],
+        *,
+        any_copy: bool = False,
     ) -> None:
-        """Has every copy checked where it is, those of this node by `here`.
+        """Has copies checked where they are, those of this node by `here`.
+
+        Args:
+            any_copy: not every copy, but of each part as many as it takes to find a good one.
 
         Raises:
             CorruptionError: one is damaged. NotFoundError: a member's part is nowhere.
+            AgentUnavailableError: none is damaged, but a node that has one does not answer.
         """
+        rows = await self._ledger.ask(self._ledger.catalog.members, checkpoint.group)
+        homes = {row.name: row.node for row in rows}
+        failures: list[MmsnapError | OSError] = []
         for part, names, nodes in await self._whereabouts(checkpoint):
             holders = holding(names, nodes)
             if not holders:
                 raise _lost(part, names)
-            for node in holders:
+            # A restore takes the copy where the member is, if there is one.
+            holders.sort(key=lambda node: (node != homes.get(part.member), node != self._mesh.name))
+            failures += await self._bad_copies(part, holders, here, any_copy=any_copy)
+        if failures:
+            raise next(
+                (each for each in failures if isinstance(each, CorruptionError)), failures[0]
+            )
+
+    async def _bad_copies(
+        self,
+        part: PartName,
+        holders: list[str],
+        here: Callable[[PartName], Awaitable[None]],
+        *,
+        any_copy: bool,
+    ) -> list[MmsnapError | OSError]:
+        failures: list[MmsnapError | OSError] = []
+        for node in holders:
+            try:
                 await (here(part) if node == self._mesh.name else self._mesh.verify(node, part))
+                if any_copy:
+                    return []
+            except (MmsnapError, OSError) as error:
+                log.warning("a copy is not good: %s", error, extra=_about(part, node))
+                failures.append(error)
+        return failures
 
     async def _whereabouts(
         self, checkpoint: GroupCheckpoint
@@ -201,24 +237,15 @@ class Replicas:
             if not holders or (is_lacking and engine is EngineKind.MEMORY):
                 raise _lost(part, names)
             if is_lacking and node == self._mesh.name:
-                await self.fetch(part, holders[0])
+                await self._fetch_from_any(part, names, nodes)
             elif is_lacking:
-                await self._mesh.keep(node, part, holders[0])
+                keep = partial(self._mesh.keep, node, part)
+                await _take_from_any(part, names, nodes, node, keep)
 
     async def _fetch_from_any(
         self, part: PartName, names: tuple[str, ...], nodes: Mapping[str, NodeRecord]
     ) -> None:
-        failure: MmsnapError = _lost(part, names)
-        for node in holding(names, nodes):
-            if node == self._mesh.name:
-                continue
-            try:
-                await self.fetch(part, node)
-                return
-            except MmsnapError as error:
-                log.warning("could not be fetched: %s", error, extra=_about(part, node))
-                failure = error
-        raise failure
+        await _take_from_any(part, names, nodes, self._mesh.name, partial(self.fetch, part))
 
     async def _receive(
         self, part: PartName, source: str, have: set[int], committed: set[int]
@@ -341,6 +368,27 @@ class Replicas:
                     await self._ledger.ask(
                         catalog.drop_copy, known.group, known.epoch, member, mine
                     )
+
+
+async def _take_from_any(
+    part: PartName,
+    names: tuple[str, ...],
+    nodes: Mapping[str, NodeRecord],
+    taker: str,
+    take: Callable[[str], Awaitable[None]],
+) -> None:
+    """Has a part taken from the first that gives it: one may be silent, or its copy rotten."""
+    failure: MmsnapError = _lost(part, names)
+    for node in holding(names, nodes):
+        if node == taker:
+            continue
+        try:
+            await take(node)
+            return
+        except MmsnapError as error:
+            log.warning("could not be fetched: %s", error, extra=_about(part, node))
+            failure = error
+    raise failure
 
 
 def _rank(part: PartName, node: str) -> int:

@@ -133,15 +133,16 @@ async def pin_checkpoint(group: LiveGroup, name: str, pinned: bool) -> None:
                 switchboard.order(seat.token, Pin(found.epoch, pinned))
 
 
-async def verify_checkpoint(group: LiveGroup, name: str) -> list[str]:
+async def verify_checkpoint(group: LiveGroup, name: str, *, any_copy: bool) -> list[str]:
     """Check every copy of every member's part of a checkpoint; the names of the members.
 
-    Raises CorruptionError naming what is damaged, NotFoundError for what is lost.
+    Raises CorruptionError naming what is damaged, NotFoundError for what is lost. `any_copy`: it is
+    enough that one copy of each part is good, as for a restore.
     """
     ledger, replicas = group.desk.ledger, group.desk.replicas
     found = await ledger.ask(ledger.catalog.find, group.name, name)
     if replicas is not None:
-        await replicas.verify(found, partial(verify_here, group))
+        await replicas.verify(found, partial(verify_here, group), any_copy=any_copy)
     else:
         for part in found.members:
             await verify_here(group, PartName(group.name, part.member, part.engine, found.epoch))

@@ -192,8 +192,8 @@ def import_(archive: Iterable[bytes], new: str | None) -> Call[GroupCheckpoint]:
     return Call("Import", requests, lambda reply: shown(reply.checkpoint), _COPY_SECONDS)
 
 
-def verify(group: str, name: str) -> Call[list[str]]:
-    request = pb.VerifyCheckpointRequest(group=group, checkpoint=name)
+def verify(group: str, name: str, any_copy: bool) -> Call[list[str]]:
+    request = pb.VerifyCheckpointRequest(group=group, checkpoint=name, any_copy=any_copy)
     return Call("VerifyCheckpoint", request, lambda reply: list(reply.members), _VERIFY_SECONDS)
 
 
