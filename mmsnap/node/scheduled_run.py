@@ -21,12 +21,11 @@ from mmsnap.catalog import (
     ScheduleOutcome,
     ScheduleRecord,
 )
-from mmsnap.errors import AbortedError, MmsnapError
+from mmsnap.errors import AbortedError, BusyError, MmsnapError
 from mmsnap.node.desk import CheckpointOrder
 from mmsnap.node.groups import Groups
 from mmsnap.node.live_group import LiveGroup
 from mmsnap.node.logs import about
-from mmsnap.node.outcomes import BusyError
 from mmsnap.node.perform import Participant
 from mmsnap.node.upkeep import prune_checkpoints
 from mmsnap.quantities import format_duration

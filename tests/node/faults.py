@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 from mmsnap.catalog import GroupCheckpoint, ScheduleOutcome, SqliteCatalog
+from mmsnap.errors import BusyError
 from mmsnap.group import CheckpointOperation, Effect
 from mmsnap.group.messages import EpochReport, Held
 from mmsnap.node import live_group, regions, scheduled_run, sweep
 from mmsnap.node.conductor import Conductor
-from mmsnap.node.outcomes import BusyError
 
 
 class _RunsAhead(CheckpointOperation):
@@ -64,11 +64,11 @@ def _does_not_sweep() -> None:
     sweep.Sweeper._groups_here = nothing  # type: ignore[method-assign]
 
 
-def _reads_slowly() -> None:
+def _reads_slowly(seconds: float = 1.0) -> None:
     """A verification takes seconds from one member to the next."""
 
     def verify(*words: Any) -> None:
-        time.sleep(1.0)
+        time.sleep(seconds)
         _verify(*words)
 
     _verify = regions.verify_checkpoint
@@ -117,6 +117,7 @@ FAULTS: dict[str, Callable[[], None]] = {
     "sweeps often": _sweeps_often,
     "does not sweep": _does_not_sweep,
     "reads slowly": _reads_slowly,
+    "reads very slowly": lambda: _reads_slowly(32.0),
     "medium is full for a while": _full_for_a_while,
     "lets go late": _lets_go_late,
     "is too busy to let go": _too_busy_to_let_go,
