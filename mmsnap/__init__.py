@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from mmsnap.errors import (
     AbortedError,
     AgentUnavailableError,
+    BusyError,
     CorruptionError,
     FencedError,
     ForkedError,
@@ -59,6 +60,7 @@ __all__ = [
     "AbortedError",
     "AgentUnavailableError",
     "App",
+    "BusyError",
     "Checkpoint",
     "Client",
     "CorruptionError",

@@ -115,6 +115,10 @@ class AbortedError(MmsnapError):
     retryable_by_default = True
 
 
+class BusyError(AbortedError):
+    """Another operation on the group takes so long that this one's turn did not come."""
+
+
 class AgentUnavailableError(MmsnapError):
     """The node service can not be reached."""
 

@@ -46,17 +46,23 @@ class CheckpointOperation(Operation):
         *,
         name: str,
         automatic: bool = False,
+        unasked: bool = False,
         max_pause_ns: int = 0,
         programs: Iterable[str] = (),
         budgets: Budgets = DEFAULT_BUDGETS,
     ) -> None:
-        """`programs`: the members that are unmodified programs."""
+        """Of these members, of which `programs` are unmodified programs.
+
+        `unasked`: a member that has left an update half done refuses.
+        """
         taking_part = tuple(members)
         memory = frozenset(taking_part).difference(programs)
         super().__init__(
             epoch,
             taking_part,
-            orders=_orders(epoch, name, automatic, max_pause_ns, budgets),
+            orders=_orders(
+                Begin(epoch, name, automatic, budgets.hooks_ns, max_pause_ns, unasked), budgets
+            ),
             steps=(
                 Step(Kind.BEGIN, Ready, budgets.begin_ns, held=False),
                 Step(Kind.QUIESCE, Held, budgets.quiesce_ns + budgets.answer_ns, held=True),
@@ -125,14 +131,13 @@ class CheckpointOperation(Operation):
         }
 
 
-def _orders(
-    epoch: int, name: str, automatic: bool, max_pause_ns: int, budgets: Budgets
-) -> Mapping[Kind, Order]:
+def _orders(begin: Begin, budgets: Budgets) -> Mapping[Kind, Order]:
+    epoch, max_pause_ns = begin.epoch, begin.max_pause_ns
     update_timeout_ns = budgets.quiesce_ns
     if max_pause_ns:
         update_timeout_ns = min(update_timeout_ns, max_pause_ns)
     return {
-        Kind.BEGIN: Begin(epoch, name, automatic, budgets.hooks_ns, max_pause_ns),
+        Kind.BEGIN: begin,
         Kind.QUIESCE: Quiesce(epoch, budgets.lease_ns, update_timeout_ns),
         Kind.CUT: Cut(epoch, budgets.lease_ns, max_pause_ns),
         Kind.RENEW: Renew(epoch, budgets.lease_ns),

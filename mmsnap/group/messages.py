@@ -59,6 +59,7 @@ class Begin:
     automatic: bool
     hook_budget_ns: int
     max_pause_ns: int = 0  # 0: no budget; who knows to need more says so now
+    unasked: bool = False  # nobody asked for this one now: refused while an update is half done
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,14 @@ from collections.abc import Sequence
 from mmsnap.catalog import MemberState
 from mmsnap.errors import AbortedError, InUseError, MmsnapError, UnsupportedError
 from mmsnap.node.groups import Groups
+from mmsnap.node.logs import about
 from mmsnap.node.losses import note_loss, pay
 
 log = logging.getLogger(__name__)
 
 _FENCE_SECONDS = 60.0
+# Each waits as long as a turn may take.
+_TRIES = 3
 
 
 async def declare_down(
@@ -27,8 +30,8 @@ async def declare_down(
 
     Raises:
         InUseError: it answers. NotFoundError: there is no such node.
-        AbortedError: nothing proves that it is down, and `force` was not given; or it is down from
-            now on, and what a group lost by it could not be noted: it can be asked for again.
+        AbortedError: nothing proves that it is down, and `force` was not given; or it is told as
+            down, and some groups did not take its members for lost: to be asked again.
     """
     mesh, ledger = groups.desk.mesh, groups.desk.ledger
     if mesh is None:
@@ -48,20 +51,7 @@ async def declare_down(
     await ledger.ask(ledger.catalog.set_node_down, node)
     log.warning("node %s is down", node)
     rows = await ledger.ask(ledger.catalog.members)
-    busy: list[MmsnapError] = []
-    for name in sorted({row.group for row in rows if row.node == node}):
-        try:
-            await _take_for_lost(groups, name, node)
-        except MmsnapError as error:
-            # The others must not wait for it.
-            busy.append(error)
-    if busy:
-        raise AbortedError(
-            f"node {node} is down, but not all that it had is noted as lost: {busy[0].message}",
-            subject=node,
-            hint="do it again",
-            retryable=True,
-        )
+    await _take_all_for_lost(groups, sorted({row.group for row in rows if row.node == node}), node)
 
 
 async def remove_node(groups: Groups, node: str) -> None:
@@ -93,6 +83,28 @@ async def _is_shut_off(node: str, command: Sequence[str]) -> bool:
     if code:
         log.error("%s could not shut node %s off: it ended with %d", command[0], node, code)
     return code == 0
+
+
+async def _take_all_for_lost(groups: Groups, names: Sequence[str], node: str) -> None:
+    """One group that is busy keeps no other waiting; nobody else would do it later."""
+    failures: dict[str, MmsnapError] = {}
+    for _ in range(_TRIES):
+        for name in names:
+            try:
+                await _take_for_lost(groups, name, node)
+                failures.pop(name, None)
+            except MmsnapError as error:
+                log.warning("not lost yet: %s", error, extra=about(name, 0, peer=node))
+                failures[name] = error
+        names = tuple(failures)
+    if failures:
+        name, failure = next(iter(failures.items()))
+        raise AbortedError(
+            f"node {node} is down, but its members are not taken for lost yet in "
+            f"{', '.join(failures)}: {failure.message}",
+            subject=name,
+            hint="ask again",
+        ) from failure
 
 
 async def _take_for_lost(groups: Groups, name: str, node: str) -> None:

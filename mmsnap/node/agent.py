@@ -64,6 +64,8 @@ _OPTIONS: Final = (
     ("grpc.max_receive_message_length", 1 << 20),
     ("grpc.max_concurrent_streams", 256),
     ("grpc.so_reuseport", 0),
+    # Callers ask more often than every five minutes whether it is there, in a call that takes long.
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
 )
 
 

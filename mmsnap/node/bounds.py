@@ -17,6 +17,7 @@ DURATION_MAX_NS: Final = 3600 * 10**9
 # Shorter, and the service would do little else; what it costs is in docs/decisions/schedules.md.
 EVERY_MIN_NS: Final = 50 * 10**6
 EVERY_MAX_NS: Final = 24 * 3600 * 10**9
+KEEP_WITHIN_MAX_NS: Final = 100 * 365 * EVERY_MAX_NS  # a catalog's numbers end at three times it
 SIZE_MAX_BYTES: Final = 1 << 46
 LABELS_MAX_BYTES: Final = 1024
 REPLICAS_MAX: Final = 16
@@ -104,6 +105,13 @@ def check_every_ns(every_ns: int) -> int:
             f"a schedule runs every 50 ms to every day, not every {format_duration(every_ns)}"
         )
     return every_ns
+
+
+def check_keep_within_ns(keep_within_ns: int) -> int:
+    """How old what is kept may be."""
+    if not 0 <= keep_within_ns <= KEEP_WITHIN_MAX_NS:
+        raise ValueError(f"keep_within is at most a hundred years, not {keep_within_ns} ns")
+    return keep_within_ns
 
 
 def check_size_bytes(size_bytes: int) -> int:

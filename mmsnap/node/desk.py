@@ -42,6 +42,7 @@ class CheckpointOrder:
     max_pause_ns: int = 0
     timeout_ns: int = 0  # for hooks and open updates; 0: the budgets' own
     automatic: bool = False
+    unasked: bool = False  # refused while an update is left half done
     replicas: int = 0
     # Asked in the group's turn, before anything is done: what it raises is how it ends.
     agreed: Callable[[GroupRecord, Collection[Participant]], Awaitable[None]] | None = None

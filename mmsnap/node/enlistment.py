@@ -16,7 +16,7 @@ from typing import Any, Final
 import grpc
 
 from mmsnap.catalog import EngineKind
-from mmsnap.errors import AbortedError, MmsnapError
+from mmsnap.errors import AbortedError, BusyError, MmsnapError
 from mmsnap.group.messages import Report
 from mmsnap.node.frames import Frame, FrameError, HangUp, Lost, Over, Ping, Pong
 from mmsnap.node.link import Link
@@ -215,7 +215,8 @@ def _unreachable(node: str, error: Exception) -> AbortedError:
             hint="the members run on; try again",
         )
     told = error_of(error, node) if isinstance(error, grpc.RpcError) else error
-    return AbortedError(
+    kind = BusyError if isinstance(told, BusyError) else AbortedError
+    return kind(
         f"node {node} does not take part: {told}",
         subject=node,
         hint="all nodes with members of the group have to be up, and to reach each other; "

@@ -10,11 +10,13 @@ import asyncio
 import logging
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 from mmsnap.catalog import ScheduleOutcome, ScheduleRecord
 from mmsnap.errors import MmsnapError
 from mmsnap.node.groups import Groups
-from mmsnap.node.scheduled_run import Absence, run_once
+from mmsnap.node.logs import about
+from mmsnap.node.scheduled_run import POSTPONED, Absence, run_once
 from mmsnap.node.timetable import Timetable, first_ns
 
 log = logging.getLogger(__name__)
@@ -28,6 +30,8 @@ class Keeper:
         self.schedule = schedule
         self.outcome = outcome
         self._told = outcome
+        self._untold = ""  # why it could not be
+        self._postponed = ""  # why the last run was
         self._absence = Absence()
         self._timetable = self._anew()
         self._woken = asyncio.Event()
@@ -40,6 +44,8 @@ class Keeper:
             self._timetable = self._anew()
         elif before.suspended and not schedule.suspended:
             self._timetable.ended(time.monotonic_ns(), 0)
+        else:
+            self._timetable.nudged(time.monotonic_ns())
         self._woken.set()
 
     def nudge(self) -> None:
@@ -50,8 +56,7 @@ class Keeper:
     async def stop(self) -> None:
         """No run begins any more; one under way ends by itself, as a task of the groups."""
         self._task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._task
+        await asyncio.wait({self._task})
 
     def _anew(self) -> Timetable:
         made_ns = self.outcome.success_ns
@@ -62,13 +67,26 @@ class Keeper:
     async def _run(self) -> None:
         while True:
             if await self._is_due():
-                late_ns = time.monotonic_ns() - self._timetable.due_ns
-                result, self.outcome = await run_once(
-                    self._groups, self.schedule, self.outcome, self._absence
-                )
-                self._groups.desk.metrics.scheduled(result, late_ns / 1e9)
-                self._timetable.ended(time.monotonic_ns(), self.outcome.failures)
-                await self._tell()
+                try:
+                    await self._run_now()
+                except Exception:
+                    # Whatever it was: nobody would begin it again.
+                    log.exception("a run went wrong", extra=about(self.schedule.group, 0))
+                    self.outcome = replace(self.outcome, failures=self.outcome.failures + 1)
+                    self._timetable.ended(time.monotonic_ns(), self.outcome.failures)
+
+    async def _run_now(self) -> None:
+        late_ns = time.monotonic_ns() - self._timetable.due_ns
+        run = await run_once(self._groups, self.schedule, self.outcome, self._absence)
+        self.outcome = run.outcome
+        if run.reason != self._postponed:
+            self._postponed = run.reason
+            if run.reason:
+                log.info("postponed: %s", run.reason, extra=about(self.schedule.group, 0))
+        self._groups.desk.metrics.scheduled(run.result, late_ns / 1e9)
+        postponed = run.result == POSTPONED
+        self._timetable.ended(time.monotonic_ns(), self.outcome.failures, postponed=postponed)
+        await self._tell()
 
     async def _is_due(self) -> bool:
         """Waits until it is, or until something else is to be waited for."""
@@ -88,6 +106,11 @@ class Keeper:
         ledger = self._groups.desk.ledger
         try:
             await ledger.ask(ledger.catalog.put_schedule_outcome, self.schedule.group, self.outcome)
-            self._told = self.outcome
-        except MmsnapError as error:
-            log.info("how a run went is not kept yet: %s", error)
+            self._told, self._untold = self.outcome, ""
+        except Exception as error:
+            # A full medium, for one: it is to be told when there is room again.
+            if str(error) != self._untold:
+                self._untold = str(error)
+                told = not isinstance(error, MmsnapError)
+                where = about(self.schedule.group, 0)
+                log.warning("how runs go is not kept: %s", error, exc_info=told, extra=where)

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Final
 
 from mmsnap.catalog import EngineKind, GroupCheckpoint, MemberRecord, MemberState, name_taken
-from mmsnap.errors import BUSY, AbortedError, NotFoundError
+from mmsnap.errors import BUSY, AbortedError, BusyError, NotFoundError
 from mmsnap.group import (
     DEFAULT_BUDGETS,
     CheckOperation,
@@ -28,7 +28,7 @@ from mmsnap.node.acquaintance import acquaint
 from mmsnap.node.desk import CheckpointOrder, Desk, Restored
 from mmsnap.node.events import Event
 from mmsnap.node.logs import about
-from mmsnap.node.outcomes import BusyError, error_of, records_of
+from mmsnap.node.outcomes import error_of, records_of
 from mmsnap.node.perform import Participant, perform
 from mmsnap.node.readers import Readers
 from mmsnap.node.seats import Seat, Seats
@@ -83,6 +83,7 @@ class LiveGroup:
                 [seat.name for seat in seats],
                 name=name,
                 automatic=order.automatic,
+                unasked=order.unasked,
                 max_pause_ns=order.max_pause_ns,
                 programs=[seat.name for seat in seats if seat.engine is EngineKind.PROCESS],
                 budgets=DEFAULT_BUDGETS.with_timeout(order.timeout_ns),
@@ -245,7 +246,7 @@ class LiveGroup:
     async def turn(self, *, settled: bool = False) -> AsyncIterator[None]:
         """The group for oneself; `settled`: and nobody on the way in."""
         if self._waiting >= _WAITING_MAX:
-            raise AbortedError(
+            raise BusyError(
                 f"{_WAITING_MAX} operations wait for group {self.name} already", subject=self.name
             )
         deadline = time.monotonic() + TURN_BUDGET_SECONDS

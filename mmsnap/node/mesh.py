@@ -39,6 +39,9 @@ _OPTIONS: Final = (
     # A node that vanished without a word is missed after this long.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 3_000),
+    # One whose machine answers and whose service does not; and as often while nothing else is said.
+    ("grpc.http2.ping_timeout_ms", 5_000),
+    ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
     # This is how long an attempt may take, on a busy machine too.
     ("grpc.min_reconnect_backoff_ms", 2_000),

@@ -22,10 +22,6 @@ _STATUS_QUIESCE: Final = 7
 _STATUS_PAUSE: Final = 8
 
 
-class BusyError(AbortedError):
-    """Another operation takes so long that this one's turn did not come."""
-
-
 def error_of(failure: Failure, what: str, subject: str) -> MmsnapError:
     """The error of an aborted operation; `what` is like "checkpoint @7 of group g".
 

@@ -20,6 +20,7 @@ _MAGIC: Final = 0x31534D4D  # "MMS1"
 SIZE_BYTES: Final = _FORMAT.size
 TEXT_MAX_BYTES: Final = 95
 _AUTOMATIC: Final = 1  # MM_CHECKPOINT_AUTOMATIC
+_UNASKED: Final = 1 << 16  # MM_BEGIN_UNASKED
 
 
 class PacketError(ValueError):
@@ -32,7 +33,7 @@ def encode(order: Order, token: int) -> bytes:
         case m.Welcome():
             return pack(Kind.WELCOME, token)
         case m.Begin():
-            flags = _AUTOMATIC if order.automatic else 0
+            flags = _AUTOMATIC * order.automatic | _UNASKED * order.unasked
             words = (flags, order.hook_budget_ns, order.max_pause_ns)
             return pack(Kind.BEGIN, token, order.epoch, words=words, text=order.name)
         case m.Quiesce():

@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,7 @@ from mmsnap.memory import crc32c
 from mmsnap.node.ledger import Ledger
 from mmsnap.node.logs import about
 from mmsnap.node.mesh import Mesh
+from mmsnap.node.part_sources import about_part, lost, take_from_any
 from mmsnap.store import PartName, Unpacking, epochs_here
 
 log = logging.getLogger(__name__)
@@ -110,7 +112,7 @@ class Replicas:
             await self._ledger.ask(
                 self._ledger.catalog.put_copy, part.group, part.epoch, part.member, self._mesh.name
             )
-        log.debug("fetched", extra=_about(part, source))
+        log.debug("fetched", extra=about_part(part, source))
 
     async def bring_home(self, group: str, member: str) -> None:
         """Gets what this pool lacks of a member that is to run here: the head, and all before it.
@@ -145,7 +147,7 @@ class Replicas:
             except MmsnapError as error:
                 if checkpoint.epoch == head_epoch:
                     raise
-                log.warning("can not be had: %s", error, extra=_about(part))
+                log.warning("can not be had: %s", error, extra=about_part(part))
 
     async def gather(self, checkpoint: GroupCheckpoint) -> None:
         """Gets every member's part here; NotFoundError when one can not be had."""
@@ -154,19 +156,54 @@ class Replicas:
                 await self._fetch_from_any(part, names, nodes)
 
     async def verify(
-        self, checkpoint: GroupCheckpoint, here: Callable[[PartName], Awaitable[None]]
+        self,
+        checkpoint: GroupCheckpoint,
+        here: Callable[[PartName], Awaitable[None]],
+        *,
+        any_copy: bool = False,
     ) -> None:
-        """Has every copy checked where it is, those of this node by `here`.
+        """Has copies checked where they are, those of this node by `here`.
+
+        Args:
+            any_copy: not every copy, but of each part as many as it takes to find a good one.
 
         Raises:
             CorruptionError: one is damaged. NotFoundError: a member's part is nowhere.
+            AgentUnavailableError: none is damaged, but a node that has one does not answer.
         """
+        rows = await self._ledger.ask(self._ledger.catalog.members, checkpoint.group)
+        homes = {row.name: row.node for row in rows}
+        failures: list[MmsnapError | OSError] = []
         for part, names, nodes in await self._whereabouts(checkpoint):
             holders = holding(names, nodes)
             if not holders:
-                raise _lost(part, names)
-            for node in holders:
+                raise lost(part, names)
+            # A restore takes the copy where the member is, if there is one.
+            holders.sort(key=lambda node: (node != homes.get(part.member), node != self._mesh.name))
+            failures += await self._bad_copies(part, holders, here, any_copy=any_copy)
+        if failures:
+            raise next(
+                (each for each in failures if isinstance(each, CorruptionError)), failures[0]
+            )
+
+    async def _bad_copies(
+        self,
+        part: PartName,
+        holders: list[str],
+        here: Callable[[PartName], Awaitable[None]],
+        *,
+        any_copy: bool,
+    ) -> list[MmsnapError | OSError]:
+        failures: list[MmsnapError | OSError] = []
+        for node in holders:
+            try:
                 await (here(part) if node == self._mesh.name else self._mesh.verify(node, part))
+                if any_copy:
+                    return []
+            except (MmsnapError, OSError) as error:
+                log.warning("a copy is not good: %s", error, extra=about_part(part, node))
+                failures.append(error)
+        return failures
 
     async def _whereabouts(
         self, checkpoint: GroupCheckpoint
@@ -199,26 +236,17 @@ class Replicas:
             node, engine = seats.get(part.member, ("", part.engine))
             is_lacking = bool(node) and node not in holders
             if not holders or (is_lacking and engine is EngineKind.MEMORY):
-                raise _lost(part, names)
+                raise lost(part, names)
             if is_lacking and node == self._mesh.name:
-                await self.fetch(part, holders[0])
+                await self._fetch_from_any(part, names, nodes)
             elif is_lacking:
-                await self._mesh.keep(node, part, holders[0])
+                keep = partial(self._mesh.keep, node, part)
+                await take_from_any(part, names, nodes, node, keep)
 
     async def _fetch_from_any(
         self, part: PartName, names: tuple[str, ...], nodes: Mapping[str, NodeRecord]
     ) -> None:
-        failure: MmsnapError = _lost(part, names)
-        for node in holding(names, nodes):
-            if node == self._mesh.name:
-                continue
-            try:
-                await self.fetch(part, node)
-                return
-            except MmsnapError as error:
-                log.warning("could not be fetched: %s", error, extra=_about(part, node))
-                failure = error
-        raise failure
+        await take_from_any(part, names, nodes, self._mesh.name, partial(self.fetch, part))
 
     async def _receive(
         self, part: PartName, source: str, have: set[int], committed: set[int]
@@ -310,7 +338,7 @@ class Replicas:
             except NotFoundError:
                 break  # it was deleted meanwhile
             except MmsnapError as error:
-                log.warning("keeps no copy: %s", error, extra=_about(part, node.name))
+                log.warning("keeps no copy: %s", error, extra=about_part(part, node.name))
                 self._resting[node.name] = now + _REST_SECONDS
         return kept
 
@@ -346,17 +374,3 @@ class Replicas:
 def _rank(part: PartName, node: str) -> int:
     """Each member prefers other nodes, always the same (rendezvous hashing)."""
     return crc32c(f"{part.group}/{part.member}/{node}".encode())
-
-
-def _about(part: PartName, peer: str = "") -> dict[str, str | int]:
-    return about(part.group, part.epoch, member=part.member, peer=peer, phase="replicate")
-
-
-def _lost(part: PartName, names: tuple[str, ...]) -> NotFoundError:
-    where = f"it is on {', '.join(names)} only" if names else "no node has it any more"
-    return NotFoundError(
-        f"{part} can not be had: {where}",
-        subject=f"@{part.epoch}",
-        hint="bring that node back, or restore the group to a checkpoint with replicas "
-        "(mmsnap checkpoint list shows what is replicated)",
-    )

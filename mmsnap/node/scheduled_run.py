@@ -21,11 +21,11 @@ from mmsnap.catalog import (
     ScheduleOutcome,
     ScheduleRecord,
 )
-from mmsnap.errors import AbortedError, MmsnapError
+from mmsnap.errors import AbortedError, BusyError, MmsnapError
 from mmsnap.node.desk import CheckpointOrder
 from mmsnap.node.groups import Groups
 from mmsnap.node.live_group import LiveGroup
-from mmsnap.node.outcomes import BusyError
+from mmsnap.node.logs import about
 from mmsnap.node.perform import Participant
 from mmsnap.node.upkeep import prune_checkpoints
 from mmsnap.quantities import format_duration
@@ -64,29 +64,49 @@ class Absence:
         return bool(names) and now - self.since < AWAY_SECONDS
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How a run ended, what is to be kept of it, and why it was postponed if it was."""
+
+    result: str
+    outcome: ScheduleOutcome
+    reason: str = ""
+
+
 async def run_once(
     groups: Groups, schedule: ScheduleRecord, before: ScheduleOutcome, absence: Absence
-) -> tuple[str, ScheduleOutcome]:
-    """Carry out a run; how it ended, and what is to be kept of it."""
-    group = groups.group(schedule.group)
+) -> Run:
+    """Carry out a run."""
     outcome = before
     try:
+        group = groups.group(schedule.group)
         taken = await _take(groups, group, schedule, absence)
         outcome = ScheduleOutcome(0, "", taken.name, taken.created_ns)
-        work = prune_checkpoints(
-            group, schedule.retention, dry_run=False, among=lambda each: LABEL in each.labels
-        )
+        await _let_go(groups, group, schedule)
+    except (NotWantedError, BusyError) as reason:
+        return Run(POSTPONED, before, str(reason))
+    except (MmsnapError, OSError, ValueError) as error:
+        log.warning("a run of the schedule failed: %s", error, extra=about(schedule.group, 0))
+        return Run(FAILED, replace(outcome, failures=before.failures + 1, error=_told(error)))
+    except Exception as error:
+        log.exception("a run of the schedule failed", extra=about(schedule.group, 0))
+        return Run(FAILED, replace(outcome, failures=before.failures + 1, error=_told(error)))
+    return Run(COMMITTED, outcome)
+
+
+async def _let_go(groups: Groups, group: LiveGroup, schedule: ScheduleRecord) -> None:
+    """What retention does not keep; what can not go now goes with the next run."""
+    work = prune_checkpoints(
+        group,
+        schedule.retention,
+        dry_run=False,
+        among=lambda each: LABEL in each.labels,
+        agreed=partial(_require_unchanged, group, schedule),
+    )
+    try:
         await asyncio.shield(groups.run(work))
     except (NotWantedError, BusyError) as reason:
-        log.info("a run is postponed: %s", reason, extra=group.about())
-        return POSTPONED, before
-    except (MmsnapError, OSError, ValueError) as error:
-        log.warning("a run of the schedule failed: %s", error, extra=group.about())
-        return FAILED, replace(outcome, failures=before.failures + 1, error=_told(error))
-    except Exception as error:
-        log.exception("a run of the schedule failed", extra=group.about())
-        return FAILED, replace(outcome, failures=before.failures + 1, error=_told(error))
-    return COMMITTED, outcome
+        log.info("nothing is let go: %s", reason, extra=group.about())
 
 
 async def _take(
@@ -97,6 +117,7 @@ async def _take(
         max_pause_ns=schedule.max_pause_ns,
         timeout_ns=schedule.timeout_ns,
         automatic=True,
+        unasked=True,
         replicas=schedule.replicas,
         agreed=partial(_require_still_wanted, group, schedule, absence),
     )
@@ -124,16 +145,20 @@ async def _require_still_wanted(
     record: GroupRecord,
     seats: Collection[Participant],
 ) -> None:
-    ledger = group.desk.ledger
-    if await ledger.ask(ledger.catalog.schedules, group.name) != [schedule]:
-        raise NotWantedError("the schedule was changed meanwhile")
+    await _require_unchanged(group, schedule)
     if record.pending_epoch:
         raise NotWantedError("a restore of the group waits for programs")
-    if not seats:
-        raise AbortedError(f"group {group.name} has no member that is attached", subject=group.name)
     away = await _away(group, record)
     if absence.is_waited_for(away, time.monotonic()):
         raise NotWantedError(f"{', '.join(sorted(away))} left, and may be coming back")
+    if not seats:
+        raise AbortedError(f"group {group.name} has no member that is attached", subject=group.name)
+
+
+async def _require_unchanged(group: LiveGroup, schedule: ScheduleRecord) -> None:
+    ledger = group.desk.ledger
+    if await ledger.ask(ledger.catalog.schedules, group.name) != [schedule]:
+        raise NotWantedError("the schedule was changed meanwhile")
 
 
 async def _away(group: LiveGroup, record: GroupRecord) -> frozenset[str]:

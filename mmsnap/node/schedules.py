@@ -55,15 +55,14 @@ class Schedules:
     def start(self) -> None:
         self._groups.desk.events.listen(self._heard)
         metrics = self._groups.desk.metrics
-        metrics.look_at_schedules(lambda: [keeper.outcome for keeper in self._keepers.values()])
+        metrics.look_at_schedules(lambda: [each.outcome for each in tuple(self._keepers.values())])
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
         """No run begins here any more; the others may take over at once."""
         if self._task is not None:
             self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait({self._task})
         for keeper in self._keepers.values():
             await keeper.stop()
         if self._own_ledger is not None:
@@ -152,7 +151,9 @@ class Schedules:
         return await ledger.ask(claim, group, self._node, schedule.node)
 
     async def _release(self, ledger: Ledger) -> None:
-        with suppress(MmsnapError, TimeoutError):
+        try:
             async with asyncio.timeout(_RELEASE_SECONDS):
                 for group in self._keepers:
                     await ledger.ask(ledger.catalog.claim_schedule, group, "", self._node)
+        except Exception as error:
+            log.info("schedules are not handed over, but will be taken over: %r", error)

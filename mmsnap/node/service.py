@@ -239,7 +239,8 @@ class AgentService(mmsnap_pb2_grpc.AgentServicer):
         self, request: pb.VerifyCheckpointRequest
     ) -> pb.VerifyCheckpointResponse:
         group = self._groups.group(await self._known(request.group))
-        members = await verify_checkpoint(group, bounds.check_reference(request.checkpoint))
+        name = bounds.check_reference(request.checkpoint)
+        members = await verify_checkpoint(group, name, any_copy=request.any_copy)
         return pb.VerifyCheckpointResponse(members=members)
 
     # ---- copies ----

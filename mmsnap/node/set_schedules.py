@@ -6,6 +6,8 @@ What is set is kept in the catalog and told to nobody else: whichever node runs 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mmsnap.catalog import ScheduleOutcome, ScheduleRecord
 from mmsnap.node import bounds
 from mmsnap.node.desk import Desk
@@ -29,13 +31,20 @@ async def set_schedule(desk: Desk, group: str, asked: pb.Schedule, replicas: int
     )
     await desk.ledger.ask(desk.ledger.catalog.put_schedule, schedule)
     desk.schedules_changed.set()
-    return (await list_schedules(desk, group))[0]
+    # Somebody may have removed it since.
+    known = await desk.ledger.ask(desk.ledger.catalog.schedules, group) or [schedule]
+    return (await _told(desk, group, known))[0]
 
 
 async def list_schedules(desk: Desk, group: str | None) -> list[pb.Schedule]:
     """Those of a group or of all, each with how its last runs ended."""
+    return await _told(desk, group, await desk.ledger.ask(desk.ledger.catalog.schedules, group))
+
+
+async def _told(
+    desk: Desk, group: str | None, schedules: Sequence[ScheduleRecord]
+) -> list[pb.Schedule]:
     catalog = desk.ledger.catalog
-    schedules = await desk.ledger.ask(catalog.schedules, group)
     outcomes = await desk.ledger.ask(catalog.schedule_outcomes, group)
     pending = {
         record.name: bool(record.pending_epoch) for record in await desk.ledger.ask(catalog.groups)
@@ -58,7 +67,9 @@ async def remove_schedule(desk: Desk, group: str) -> None:
 
 def _retention(asked: pb.Schedule) -> Retention:
     keep_last = asked.keep_last if asked.HasField("keep_last") else None
-    keep_within_ns = asked.keep_within_ns if asked.HasField("keep_within_ns") else None
+    keep_within_ns = None
+    if asked.HasField("keep_within_ns"):
+        keep_within_ns = bounds.check_keep_within_ns(asked.keep_within_ns)
     if keep_last == 0:
         raise ValueError("a schedule keeps at least its last checkpoint: keep_last is not 0")
     if keep_last is None and keep_within_ns is None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 BACK_OFF_MAX_NS: Final = 30 * 10**9
+# What is postponed may be so for hours, and each time takes the whole group's turn to see it.
+_POSTPONED_NS: Final = 10**9
 
 
 class Timetable:
@@ -19,9 +21,12 @@ class Timetable:
         self._first_ns = first_ns
         self.due_ns = first_ns
 
-    def ended(self, now_ns: int, failures: int) -> None:
+    def ended(self, now_ns: int, failures: int, *, postponed: bool = False) -> None:
         """A run is over; `failures` is how many failed one after the other, with this one."""
-        self.due_ns = self._next(now_ns + self._back_off_ns(failures))
+        wait_ns = self._back_off_ns(failures)
+        if postponed:
+            wait_ns = max(wait_ns, _POSTPONED_NS - self._every_ns)
+        self.due_ns = self._next(now_ns + wait_ns)
 
     def nudged(self, now_ns: int) -> None:
         """What made the last runs fail may be over."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
@@ -48,15 +48,19 @@ async def prune_checkpoints(
     *,
     dry_run: bool,
     among: Callable[[GroupCheckpoint], bool] = _any,
+    agreed: Callable[[], Awaitable[None]] | None = None,
 ) -> list[GroupCheckpoint]:
     """Delete what the policy lets go of those `among`, and return it, ascending by epoch.
 
+    `agreed` is asked in the group's turn, before anything is done: what it raises is how it ends.
     Ages are by this node's clock, and the times of cuts by those of the nodes that coordinated
     them: `keep_within` is off by as much as these differ, and nothing else is.
     """
     if dry_run:
         return await _prunable(group, retention, among)
     async with _turn_of_some_node(group):
+        if agreed is not None:
+            await agreed()
         chosen = await _prunable(group, retention, among)
         gone = [each for each in chosen if await _forget(group, each)]
     if gone:
@@ -129,15 +133,16 @@ async def pin_checkpoint(group: LiveGroup, name: str, pinned: bool) -> None:
                 switchboard.order(seat.token, Pin(found.epoch, pinned))
 
 
-async def verify_checkpoint(group: LiveGroup, name: str) -> list[str]:
+async def verify_checkpoint(group: LiveGroup, name: str, *, any_copy: bool) -> list[str]:
     """Check every copy of every member's part of a checkpoint; the names of the members.
 
-    Raises CorruptionError naming what is damaged, NotFoundError for what is lost.
+    Raises CorruptionError naming what is damaged, NotFoundError for what is lost. `any_copy`: it is
+    enough that one copy of each part is good, as for a restore.
     """
     ledger, replicas = group.desk.ledger, group.desk.replicas
     found = await ledger.ask(ledger.catalog.find, group.name, name)
     if replicas is not None:
-        await replicas.verify(found, partial(verify_here, group))
+        await replicas.verify(found, partial(verify_here, group), any_copy=any_copy)
     else:
         for part in found.members:
             await verify_here(group, PartName(group.name, part.member, part.engine, found.epoch))

@@ -22,6 +22,12 @@ _STEP_SECONDS: Final = 0.0002
 _BURIAL_SECONDS: Final = 1.0
 
 
+def _kill(pids: list[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
 class Freezer(ABC):
     """A cgroup for one program. `procs` inside `path` takes a process in.
 
@@ -66,19 +72,19 @@ class Freezer(ABC):
 
     def kill(self) -> None:
         """SIGKILL to all, frozen or not; they are gone when `pids()` is empty."""
-        for pid in self.pids():
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        _kill(self.pids())
         self.thaw()
 
     def wait_empty(self, timeout_seconds: float) -> None:
-        """Returns when the last process is gone; TimeoutError."""
+        """Returns when the last process is gone; TimeoutError.
+
+        After `kill`: whom one forked that was not dead yet is killed, too.
+        """
         deadline = time.monotonic() + timeout_seconds
-        while self.pids():
+        while pids := self.pids():
             if time.monotonic() > deadline:
-                raise TimeoutError(f"processes {self.pids()} do not end")
+                raise TimeoutError(f"processes {pids} do not end")
+            _kill(pids)
             time.sleep(_STEP_SECONDS)
 
     def remove(self) -> None:

@@ -39,6 +39,7 @@ _CODES: Final[dict[type[Exception], int]] = {
     errors.ReadOnlyError: code_pb2.FAILED_PRECONDITION,
     errors.ForkedError: code_pb2.FAILED_PRECONDITION,
     errors.FencedError: code_pb2.ABORTED,
+    errors.BusyError: code_pb2.ABORTED,
     errors.AbortedError: code_pb2.ABORTED,
     errors.AgentUnavailableError: code_pb2.UNAVAILABLE,
     errors.UnsupportedError: code_pb2.UNIMPLEMENTED,

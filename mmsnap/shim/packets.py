@@ -12,7 +12,7 @@ from mmsnap.node.packets import PacketError, unpack
 _Reader = Callable[[int, int, list[int], str], Order]
 _READERS: Final[dict[int, _Reader]] = {
     Kind.WELCOME: lambda epoch, lease, w, text: m.Welcome(),
-    Kind.BEGIN: lambda epoch, lease, w, text: m.Begin(epoch, text, bool(w[0]), w[1], w[2]),
+    Kind.BEGIN: lambda epoch, lease, w, text: m.Begin(epoch, text, bool(w[0] & 1), w[1], w[2]),
     Kind.QUIESCE: lambda epoch, lease, w, text: m.Quiesce(epoch, lease, w[0]),
     Kind.CUT: lambda epoch, lease, w, text: m.Cut(epoch, lease, w[0]),
     Kind.RESUME: lambda epoch, lease, w, text: m.Resume(epoch),

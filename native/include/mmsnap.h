@@ -146,7 +146,8 @@ enum mm_checkpoint_flags {
     MM_CHECKPOINT_PINNED = 2,
     MM_CHECKPOINT_DURABLE = 4,
     MM_CHECKPOINT_CRASH = 8, /* only crash consistent: stray writes, or partial */
-    MM_CHECKPOINT_GROUP = 16
+    MM_CHECKPOINT_GROUP = 16,
+    MM_CHECKPOINT_PARTIAL = 32 /* with CRASH: an update was left half done in it */
 };
 
 typedef struct mm_checkpoint_info {
@@ -237,7 +238,7 @@ typedef struct mm_message {
 enum mm_message_kind {
     /* service to member */
     MM_MSG_WELCOME = 1,
-    MM_MSG_BEGIN = 2,   /* word0 flags, word1 hook deadline, word2 max_pause or 0; text: checkpoint name */
+    MM_MSG_BEGIN = 2,   /* word0 AUTOMATIC and MM_BEGIN flags, word1 hook deadline, word2 max_pause or 0; text: checkpoint name */
     MM_MSG_QUIESCE = 3, /* word0 timeout for open updates */
     MM_MSG_CUT = 4,     /* word0 max_pause or 0 */
     MM_MSG_RESUME = 5,
@@ -261,6 +262,10 @@ enum mm_message_kind {
     MM_MSG_FAILED = 40, /* word0 -status, word1: which kind; text: why */
     MM_MSG_BYE = 41     /* leaves the group on purpose */
 };
+
+/* Beside the flags of checkpoints in BEGIN: nobody asked for this one now (a schedule), so it is refused while
+ * an update is left half done. */
+enum mm_begin_flags { MM_BEGIN_UNASKED = 1 << 16 };
 
 typedef struct mm_member mm_member;
 

@@ -300,6 +300,7 @@ int mm_checkpoint_cut(mm_region *region, mm_checkpoint *checkpoint) {
     checkpoint->info.parent = region->history.head;
     checkpoint->info.bytes_written = region->log.count * MM_PAGE_SIZE;
     if (stray || region->partial) checkpoint->info.flags |= MM_CHECKPOINT_CRASH;
+    if (region->partial) checkpoint->info.flags |= MM_CHECKPOINT_PARTIAL;
     checkpoint->info.pause_ns = mm_now_ns() - checkpoint->shut_ns;
     mm_delta_seal(&region->log, region->header.id, region->history.head, &checkpoint->info);
     return MM_OK;

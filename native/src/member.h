@@ -36,6 +36,7 @@ struct mm_member {
     uint64_t void_epoch;    /* the last one that ended by its lease */
     uint64_t lease_end_ns;
     int restoring;          /* held for a restore: there is no log */
+    int unasked;            /* the checkpoint under way: refused when an update is left half done */
     int lost;
     mm_checkpoint checkpoint;
 };

@@ -94,8 +94,17 @@ static int open_epoch(mm_member *member, const mm_message *order) {
     return MM_OK;
 }
 
+/* Nobody reads what it says of itself, and retention would let the last sound one go for it. */
+static int check_whole(const mm_member *member) {
+    if (!member->unasked || !member->region->partial) return MM_OK;
+    return mm_fail(MM_E_INVALID,
+                   "an update was left half done; until restore() or checkpoint(accept_partial=True)");
+}
+
 static void begin(mm_member *member, const mm_message *order) {
     int status = open_epoch(member, order);
+    member->unasked = (order->word[0] & MM_BEGIN_UNASKED) != 0;
+    if (status == MM_OK) status = check_whole(member);
     if (status != MM_OK) {
         answer_failed(member, order, status);
         return;
@@ -202,7 +211,8 @@ static void cut(mm_member *member, const mm_message *order) {
     uint64_t start = mm_now_ns();
     renew_lease(member, order);
     member->checkpoint.max_pause_ns = order->word[0];
-    int status = mm_checkpoint_cut(member->region, &member->checkpoint);
+    int status = check_whole(member);
+    if (status == MM_OK) status = mm_checkpoint_cut(member->region, &member->checkpoint);
     if (status != MM_OK) {
         fail(member, order, status);
         return;

@@ -210,6 +210,33 @@ static void test_collected_while_in_doubt_is_in_the_next_checkpoint(void) {
     }
 }
 
+/* A schedule that goes on lets the last sound checkpoint go for torn ones, and nobody asked for those. */
+static void test_unasked_is_refused_while_an_update_is_half_done(void) {
+    set_up();
+    write_all(1);
+    commit_epoch(&line, 1);
+    mm_region_set_partial(region, 1);
+    tell(&line, MM_MSG_BEGIN, 2, MM_CHECKPOINT_AUTOMATIC | MM_BEGIN_UNASKED);
+    hear_failed(&line, MM_MSG_BEGIN, 2, MM_E_INVALID);
+    tell(&line, MM_MSG_ABORT, 2, 0);
+    hear(&line, MM_MSG_DONE, 2);
+    commit_epoch(&line, 3); /* asked for: it is taken, and says what it is */
+    mm_region_set_partial(region, 0);
+    tell(&line, MM_MSG_BEGIN, 4, MM_CHECKPOINT_AUTOMATIC | MM_BEGIN_UNASKED);
+    hear(&line, MM_MSG_READY, 4);
+    mm_region_set_partial(region, 1); /* by an update that was open when it began */
+    tell(&line, MM_MSG_QUIESCE, 4, 0);
+    hear(&line, MM_MSG_HELD, 4);
+    tell(&line, MM_MSG_CUT, 4, 0);
+    hear_failed(&line, MM_MSG_CUT, 4, MM_E_INVALID);
+    CHECK_OK(mm_gate_enter(mm_region_gate(region), NULL)); /* it runs on */
+    mm_gate_leave(mm_region_gate(region));
+    mm_region_set_partial(region, 0);
+    tell(&line, MM_MSG_BEGIN, 5, MM_BEGIN_UNASKED);
+    hear(&line, MM_MSG_READY, 5);
+    tear_down();
+}
+
 static void test_garbage_ends_the_connection_and_nothing_else(void) {
     for (int kind = 0; kind < 3; kind++) {
         mm_message message = {.magic = kind == 0 ? 1 : MM_MESSAGE_MAGIC, .kind = MM_MSG_BEGIN, .epoch = 9};
@@ -301,6 +328,7 @@ int main(void) {
     test_orders_of_the_other_kind();
     test_no_restore_while_an_epoch_is_in_doubt();
     test_collected_while_in_doubt_is_in_the_next_checkpoint();
+    test_unasked_is_refused_while_an_update_is_half_done();
     test_garbage_ends_the_connection_and_nothing_else();
     test_random_orders();
     return 0;

@@ -163,6 +163,21 @@ static void test_empty_again_at_any_time(void) {
     shut_region(region);
 }
 
+/* Back to a checkpoint in which the update is half done, it still is; it is not in one from before. */
+static void test_what_is_half_done_in_a_checkpoint_is_so_after_a_restore(void) {
+    mm_region *region = fresh_region(scratch_pool());
+    keep(region);
+    mm_region_set_partial(region, 1);
+    keep(region);
+    restore(region, 2);
+    CHECK(mm_region_partial(region));
+    restore(region, 1);
+    CHECK(!mm_region_partial(region));
+    restore(region, 2);
+    CHECK(mm_region_partial(region));
+    shut_region(region);
+}
+
 /* What was rolled back is not there again after a crash, however early it comes. */
 static void test_crash_right_after_a_roll_back(void) {
     const char *pool = scratch_pool();
@@ -220,6 +235,7 @@ int main(void) {
     test_an_unknown_checkpoint_changes_nothing();
     test_opened_at_a_checkpoint_it_is_the_head();
     test_empty_again_at_any_time();
+    test_what_is_half_done_in_a_checkpoint_is_so_after_a_restore();
     test_crash_right_after_a_roll_back();
     test_what_grew_after_a_checkpoint_is_zeros_in_it();
     return 0;

@@ -153,9 +153,11 @@ class AsyncClient:
         """See `Client.import_`."""
         return await self.ask(calls.import_(archive, new))
 
-    async def verify(self, group: str, name: str = "latest") -> list[str]:
+    async def verify(
+        self, group: str, name: str = "latest", *, any_copy: bool = False
+    ) -> list[str]:
         """See `Client.verify`."""
-        return await self.ask(calls.verify(group, name))
+        return await self.ask(calls.verify(group, name, any_copy))
 
     async def members(self, group: str | None = None) -> list[Member]:
         """See `Client.members`."""

@@ -151,12 +151,12 @@ def find(group: str, name: str) -> Call[GroupCheckpoint]:
 
 def delete_checkpoint(group: str, name: str) -> Call[None]:
     request = pb.DeleteCheckpointRequest(group=group, checkpoint=name)
-    return Call("DeleteCheckpoint", request, _nothing, _OPERATION_SECONDS)
+    return Call("DeleteCheckpoint", request, nothing, _OPERATION_SECONDS)
 
 
 def pin(group: str, name: str, pinned: bool) -> Call[None]:
     request = pb.PinCheckpointRequest(group=group, checkpoint=name, pinned=pinned)
-    return Call("PinCheckpoint", request, _nothing)
+    return Call("PinCheckpoint", request, nothing)
 
 
 def prune(group: str, retention: Retention, dry_run: bool) -> Call[list[GroupCheckpoint]]:
@@ -192,8 +192,8 @@ def import_(archive: Iterable[bytes], new: str | None) -> Call[GroupCheckpoint]:
     return Call("Import", requests, lambda reply: shown(reply.checkpoint), _COPY_SECONDS)
 
 
-def verify(group: str, name: str) -> Call[list[str]]:
-    request = pb.VerifyCheckpointRequest(group=group, checkpoint=name)
+def verify(group: str, name: str, any_copy: bool) -> Call[list[str]]:
+    request = pb.VerifyCheckpointRequest(group=group, checkpoint=name, any_copy=any_copy)
     return Call("VerifyCheckpoint", request, lambda reply: list(reply.members), _VERIFY_SECONDS)
 
 
@@ -203,7 +203,7 @@ def members(group: str | None) -> Call[list[Member]]:
 
 
 def detach(group: str, member: str) -> Call[None]:
-    return Call("Detach", pb.DetachRequest(group=group, member=member), _nothing)
+    return Call("Detach", pb.DetachRequest(group=group, member=member), nothing)
 
 
 def usage() -> Call[PoolUsage]:
@@ -223,11 +223,11 @@ def nodes() -> Call[list[Node]]:
 
 def declare_node_down(name: str, force: bool) -> Call[None]:
     request = pb.DeclareNodeDownRequest(name=name, force=force)
-    return Call("DeclareNodeDown", request, _nothing, _OPERATION_SECONDS)
+    return Call("DeclareNodeDown", request, nothing, _OPERATION_SECONDS)
 
 
 def remove_node(name: str) -> Call[None]:
-    return Call("RemoveNode", pb.RemoveNodeRequest(name=name), _nothing)
+    return Call("RemoveNode", pb.RemoveNodeRequest(name=name), nothing)
 
 
 def waiting(result: Result, ask: Callable[[Call[GroupCheckpoint]], GroupCheckpoint]) -> Result:
@@ -400,7 +400,7 @@ def _event(message: pb.WatchResponse) -> Event:
     )
 
 
-def _nothing(_reply: Any) -> None:
+def nothing(_reply: Any) -> None:
     return None
 
 

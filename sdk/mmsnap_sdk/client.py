@@ -230,12 +230,17 @@ class Client:
         """
         return self.ask(calls.import_(archive, new))
 
-    def verify(self, group: str, name: str = "latest") -> list[str]:
+    def verify(self, group: str, name: str = "latest", *, any_copy: bool = False) -> list[str]:
         """Reads all that a checkpoint stands on; the members whose part is whole.
 
-        Raises CorruptionError, which names what is damaged, and NotFoundError.
+        Args:
+            any_copy: one good copy of each part is enough, as for a restore; else every copy on
+                every node is read.
+
+        Raises CorruptionError, which names what is damaged, and NotFoundError;
+        AgentUnavailableError also when a node with a copy does not answer.
         """
-        return self.ask(calls.verify(group, name))
+        return self.ask(calls.verify(group, name, any_copy))
 
     def members(self, group: str | None = None) -> list[Member]:
         """The members of a group or of all groups, by name; NotFoundError."""

@@ -22,6 +22,12 @@ OPTIONS: Final = (
     # The socket is local: a proxy from the environment has no business with it.
     ("grpc.enable_http_proxy", 0),
     ("grpc.max_receive_message_length", 64 << 20),
+    # A service that is gone without a word, or stands still, is missed after this long, and not
+    # after the day that a call may take.
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.ping_timeout_ms", 20_000),
+    ("grpc.http2.max_pings_without_data", 0),
     # A service that was restarted is found again at once, not after minutes of backing off.
     ("grpc.initial_reconnect_backoff_ms", 50),
     # This is how long an attempt may take: a busy machine is no reason to give up.

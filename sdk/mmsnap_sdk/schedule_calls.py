@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from mmsnap.quantities import parse_duration
 from mmsnap.rpc.v1 import mmsnap_pb2 as pb
-from mmsnap_sdk.calls import Call
+from mmsnap_sdk.calls import Call, nothing
 from mmsnap_sdk.checkpoint import DURABILITIES, Durability
 from mmsnap_sdk.service_records import Schedule
 
@@ -55,7 +54,7 @@ def schedules(group: str | None) -> Call[list[Schedule]]:
 
 
 def remove_schedule(group: str) -> Call[None]:
-    return Call("RemoveSchedule", pb.RemoveScheduleRequest(group=group), _nothing)
+    return Call("RemoveSchedule", pb.RemoveScheduleRequest(group=group), nothing)
 
 
 def _schedule(message: pb.Schedule) -> Schedule:
@@ -83,7 +82,3 @@ def _schedule(message: pb.Schedule) -> Schedule:
 
 def _duration(duration_ns: int) -> timedelta:
     return timedelta(microseconds=duration_ns / 1000)
-
-
-def _nothing(_reply: Any) -> None:
-    return None

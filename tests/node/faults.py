@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
 import time
 from collections.abc import Callable
 from typing import Any
 
-from mmsnap.catalog import SqliteCatalog
+from mmsnap.catalog import GroupCheckpoint, ScheduleOutcome, SqliteCatalog
+from mmsnap.errors import BusyError
 from mmsnap.group import CheckpointOperation, Effect
 from mmsnap.group.messages import EpochReport, Held
-from mmsnap.node import live_group, regions, sweep
+from mmsnap.node import live_group, regions, scheduled_run, sweep
 from mmsnap.node.conductor import Conductor
 
 
@@ -61,16 +64,49 @@ def _does_not_sweep() -> None:
     sweep.Sweeper._groups_here = nothing  # type: ignore[method-assign]
 
 
-def _reads_slowly() -> None:
+def _reads_slowly(seconds: float = 1.0) -> None:
     """A verification takes seconds from one member to the next."""
 
     def verify(*words: Any) -> None:
-        time.sleep(1.0)
+        time.sleep(seconds)
         _verify(*words)
 
     _verify = regions.verify_checkpoint
     regions.verify_checkpoint = verify
     _sweeps_often()
+
+
+def _full_for_a_while() -> None:
+    """The medium has no room for how the first runs of a schedule went."""
+
+    def put(self: SqliteCatalog, group: str, outcome: ScheduleOutcome) -> None:
+        nonlocal times
+        times += 1
+        if times <= 4:
+            raise sqlite3.OperationalError("database or disk is full")
+        _put(self, group, outcome)
+
+    times = 0
+    _put = SqliteCatalog.put_schedule_outcome
+    SqliteCatalog.put_schedule_outcome = put  # type: ignore[method-assign]
+
+
+def _lets_go_late() -> None:
+    """Something lies between a run's checkpoint and what retention lets go."""
+
+    async def prune(*words: Any, **named: Any) -> list[GroupCheckpoint]:
+        await asyncio.sleep(1.0)
+        return await _prune(*words, **named)
+
+    _prune = scheduled_run.prune_checkpoints
+    scheduled_run.prune_checkpoints = prune
+
+
+def _too_busy_to_let_go() -> None:
+    async def prune(*words: Any, **named: Any) -> list[GroupCheckpoint]:
+        raise BusyError("group g is busy")
+
+    scheduled_run.prune_checkpoints = prune
 
 
 FAULTS: dict[str, Callable[[], None]] = {
@@ -81,4 +117,8 @@ FAULTS: dict[str, Callable[[], None]] = {
     "sweeps often": _sweeps_often,
     "does not sweep": _does_not_sweep,
     "reads slowly": _reads_slowly,
+    "reads very slowly": lambda: _reads_slowly(32.0),
+    "medium is full for a while": _full_for_a_while,
+    "lets go late": _lets_go_late,
+    "is too busy to let go": _too_busy_to_let_go,
 }

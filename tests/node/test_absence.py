@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from mmsnap.catalog import MemberRecord, MemberState, OnLoss
-from mmsnap.errors import AbortedError
+from mmsnap.errors import AbortedError, BusyError
 from mmsnap.node.absence import declare_down
-from mmsnap.node.outcomes import BusyError
 
 LOST = "n2"
 

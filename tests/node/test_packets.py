@@ -39,6 +39,7 @@ def test_kinds_and_size_are_those_of_the_header() -> None:
     [
         (m.Welcome(), "WELCOME", 0, 0, [], b""),
         (m.Begin(7, "daily", True, 5), "BEGIN", 7, 0, [1, 5], b"daily"),
+        (m.Begin(7, "", True, 5, unasked=True), "BEGIN", 7, 0, [1 | 1 << 16, 5], b""),
         (m.Quiesce(7, 2, 3), "QUIESCE", 7, 2, [3], b""),
         (m.Cut(7, 2, 9), "CUT", 7, 2, [9], b""),
         (m.Resume(7), "RESUME", 7, 0, [], b""),

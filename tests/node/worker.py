@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -67,6 +68,9 @@ class Worker:
                 self.nap = float(seconds)
             case ["pause"]:
                 self.paused.set()
+            case ["escape"]:
+                with suppress(LookupError), self.app.update():
+                    raise LookupError
             case ["break-hook"]:
                 self.app.before_checkpoint(_broken)
             case ["checkpoint", name]:

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 import mmsnap
+from mmsnap.errors import CorruptionError
+from mmsnap_sdk.client import Client
 from tests.nodes.site import MMSNAP, Bank, Cluster, Node, await_true, bank, cluster
 
 SHIM = """
@@ -295,6 +297,22 @@ def test_damage_is_found_wherever_it_is_and_whoever_is_asked(nodes: Cluster) -> 
             file.write(bytes([first_byte ^ 1]))
         told = second.mmsnap("checkpoint", "verify", "bank", "c")
         assert told.returncode == 5, told.stderr
+        with Client(third.address) as client:
+            assert client.verify("bank", "c", any_copy=True) == ["a"], "there are good ones"
+        second.stop()
+        try:
+            with Client(first.address) as client:
+                assert client.verify("bank", "c", any_copy=True) == ["a"]
+                with pytest.raises(CorruptionError):  # and it is told before who is silent
+                    client.verify("bank", "c")
+        finally:
+            second.go_on()
+        first.stop()
+        try:
+            with Client(third.address) as client:
+                assert client.verify("bank", "c", any_copy=True) == ["a"], "the second's is good"
+        finally:
+            first.go_on()
     finally:
         for process in running:
             process.terminate()

@@ -156,7 +156,7 @@ class FakeAgent:
     async def nodes(self) -> list[Any]:
         return []
 
-    async def verify(self, group: str, name: str) -> list[str]:
+    async def verify(self, group: str, name: str, *, any_copy: bool = False) -> list[str]:
         await self._called("verify")
         return []
 

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from mmsnap.catalog import NoMajorityError
-from mmsnap.errors import BUSY, AbortedError, AgentUnavailableError, PauseExceededError
-from mmsnap.node.outcomes import BusyError
+from mmsnap.errors import BUSY, AbortedError, AgentUnavailableError, BusyError, PauseExceededError
 from mmsnap_operator.checkpoints import cut, limit
 from mmsnap_operator.checkpoints.naming import catalog_name
 from mmsnap_operator.checkpoints.taking import CheckpointTaking

@@ -404,12 +404,14 @@ class RemoveScheduleResponse(_message.Message):
     def __init__(self) -> None: ...
 
 class VerifyCheckpointRequest(_message.Message):
-    __slots__ = ("group", "checkpoint")
+    __slots__ = ("group", "checkpoint", "any_copy")
     GROUP_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    ANY_COPY_FIELD_NUMBER: _ClassVar[int]
     group: str
     checkpoint: str
-    def __init__(self, group: _Optional[str] = ..., checkpoint: _Optional[str] = ...) -> None: ...
+    any_copy: bool
+    def __init__(self, group: _Optional[str] = ..., checkpoint: _Optional[str] = ..., any_copy: _Optional[bool] = ...) -> None: ...
 
 class VerifyCheckpointResponse(_message.Message):
     __slots__ = ("members",)

@@ -163,7 +163,7 @@ class RestoreRunning:
         origin = plan.origin
         try:
             await self._site.agents.ask(
-                lambda client: client.verify(origin.group, f"@{origin.epoch}")
+                lambda client: client.verify(origin.group, f"@{origin.epoch}", any_copy=True)
             )
         except CorruptionError as error:
             words = f"checkpoint {origin.name} is damaged: {error}"
