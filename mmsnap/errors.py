@@ -7,11 +7,7 @@ to the surfaces that need it.
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
-
-# In the message of an AbortedError whose turn did not come: nothing was begun, so asking again is
-# no new attempt.
-BUSY: Final = "is busy with another operation"
+from typing import ClassVar
 
 
 class MmsnapError(Exception):
@@ -116,7 +112,10 @@ class AbortedError(MmsnapError):
 
 
 class BusyError(AbortedError):
-    """Another operation on the group takes so long that this one's turn did not come."""
+    """Another operation on the group takes so long that this one's turn did not come.
+
+    Nothing was begun: asking again is no second attempt.
+    """
 
 
 class AgentUnavailableError(MmsnapError):

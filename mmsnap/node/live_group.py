@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Final
 
 from mmsnap.catalog import EngineKind, GroupCheckpoint, MemberRecord, MemberState, name_taken
-from mmsnap.errors import BUSY, AbortedError, BusyError, NotFoundError
+from mmsnap.errors import AbortedError, BusyError, NotFoundError
 from mmsnap.group import (
     DEFAULT_BUDGETS,
     CheckOperation,
@@ -314,7 +314,9 @@ class LiveGroup:
         try:
             await asyncio.wait_for(self._turn.acquire(), deadline - time.monotonic())
         except TimeoutError:
-            raise BusyError(f"group {self.name} {BUSY}", subject=self.name) from None
+            raise BusyError(
+                f"group {self.name} is busy with another operation", subject=self.name
+            ) from None
         finally:
             self._waiting -= 1
 

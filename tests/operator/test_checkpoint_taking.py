@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mmsnap.catalog import NoMajorityError
-from mmsnap.errors import BUSY, AbortedError, AgentUnavailableError, BusyError, PauseExceededError
+from mmsnap.errors import AbortedError, AgentUnavailableError, BusyError, PauseExceededError
 from mmsnap_operator.checkpoints import cut, limit
 from mmsnap_operator.checkpoints.naming import catalog_name
 from mmsnap_operator.checkpoints.taking import CheckpointTaking
@@ -300,7 +300,7 @@ class TestDoubt:
 
         async def busy(name: str) -> GroupCheckpoint:
             if agents.takes < 8:
-                raise AbortedError(str(BusyError(f"group demo--hz {BUSY}")))
+                raise BusyError("group demo--hz is busy")
             return agents.commit(name)
 
         agents.on_take = busy

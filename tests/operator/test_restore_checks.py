@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from mmsnap.errors import BUSY, AbortedError, AgentUnavailableError
+from mmsnap.errors import AbortedError, AgentUnavailableError, BusyError
 from mmsnap_operator.cluster import Api, ApiError, kinds
 from mmsnap_operator.requests.ending import condition
 from mmsnap_operator.requests.site import Site
@@ -84,7 +84,7 @@ def test_blips_of_the_catalog_are_counted_as_attempts() -> None:
 def test_group_that_is_busy_is_taken_for_one_that_can_not_be_restored() -> None:
     site, api, agent = cluster()
     for call in ("check_restore", "restore"):
-        agent.trouble[call] = [AbortedError(f"group {GROUP} {BUSY}")] * 5
+        agent.trouble[call] = [BusyError(f"group {GROUP} is busy")] * 5
     assert outcome(run(site, asked(api, "InPlace"))) == ("Complete", "Restored")
 
 

@@ -13,9 +13,9 @@ from dataclasses import replace
 from typing import Any, Final
 
 from mmsnap.errors import (
-    BUSY,
     AbortedError,
     AgentUnavailableError,
+    BusyError,
     MmsnapError,
     NotFoundError,
 )
@@ -184,7 +184,7 @@ class Cut:
         if isinstance(error, AgentUnavailableError) or type(error) in (TimeoutError, MmsnapError):
             self._doubt()
         reason = refusal_of(error)
-        if isinstance(error, AbortedError) and BUSY not in error.message:
+        if isinstance(error, AbortedError) and not isinstance(error, BusyError):
             self._aborts += 1
             if self._aborts >= _ABORTS_MAX:
                 return Refused(reason.reason, reason.message)

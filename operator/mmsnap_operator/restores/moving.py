@@ -11,7 +11,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mmsnap.errors import BUSY, AbortedError, NotFoundError
+from mmsnap.errors import AbortedError, BusyError, NotFoundError
 from mmsnap_operator.requests.failures import refusal_of
 from mmsnap_operator.requests.site import Site
 from mmsnap_operator.workloads.refusals import Refused
@@ -120,4 +120,4 @@ async def absent(site: Site, group: str, wanted: tuple[str, ...]) -> list[str]:
 
 def _counted(error: AbortedError) -> Exception:
     """As an attempt that failed; what only waited for its turn was none."""
-    return error if BUSY in error.message else RanOn(error)
+    return error if isinstance(error, BusyError) else RanOn(error)
