@@ -238,42 +238,43 @@ typedef struct mm_message {
 enum mm_message_kind {
     /* service to member */
     MM_MSG_WELCOME = 1,
-    MM_MSG_BEGIN = 2,   /* word0 AUTOMATIC and MM_BEGIN flags, word1 hook deadline, word2 max_pause or 0; text: checkpoint name */
+    MM_MSG_BEGIN = 2, /* word0 AUTOMATIC and MM_BEGIN flags, word1 hook deadline, word2 max_pause or 0; text:
+                         checkpoint name */
     MM_MSG_QUIESCE = 3, /* word0 timeout for open updates */
-    MM_MSG_CUT = 4,     /* word0 max_pause or 0 */
+    MM_MSG_CUT = 4, /* word0 max_pause or 0 */
     MM_MSG_RESUME = 5,
     MM_MSG_COMMIT = 6,
     MM_MSG_ABORT = 7,
     MM_MSG_RESTORE =
         8, /* while held; word0: the checkpoint's epoch, word1: generation, 0: the order's epoch */
-    MM_MSG_DELETE = 9,  /* word0: the checkpoint's epoch */
-    MM_MSG_RENEW = 10,  /* the lease, nothing else */
-    MM_MSG_PIN = 11,    /* word0: the checkpoint's epoch, word1: 1 or 0 */
-    MM_MSG_CHECK = 12,  /* to unmodified programs only; word0: the checkpoint's epoch */
+    MM_MSG_DELETE = 9, /* word0: the checkpoint's epoch */
+    MM_MSG_RENEW = 10, /* the lease, nothing else */
+    MM_MSG_PIN = 11, /* word0: the checkpoint's epoch, word1: 1 or 0 */
+    MM_MSG_CHECK = 12, /* to unmodified programs only; word0: the checkpoint's epoch */
     /* member to service */
-    MM_MSG_HELLO = 33,  /* token; word0 pid, word1 epoch in doubt or 0, word2 highest epoch seen */
-    MM_MSG_READY = 34,  /* word0 dirty pages, word1 hook_ns */
-    MM_MSG_HELD = 35,   /* word0 ns waited for updates */
+    MM_MSG_HELLO = 33, /* token; word0 pid, word1 epoch in doubt or 0, word2 highest epoch seen */
+    MM_MSG_READY = 34, /* word0 dirty pages, word1 hook_ns */
+    MM_MSG_HELD = 35, /* word0 ns waited for updates */
     MM_MSG_CUT_DONE = 36, /* word0 pages, word1 bytes, word2 ns of scan and copy */
     MM_MSG_SEALED = 37, /* word0 pause_ns, word1 pages, word2 bytes, word3 1 = crash only, word4 hook_ns;
                          * of an unmodified program's pause: word5 freeze, word6 dump, word7 thaw */
-    MM_MSG_VOID = 38,   /* thawed by its lease; the epoch can not commit */
-    MM_MSG_DONE = 39,   /* COMMIT, ABORT, RESTORE, DELETE, PIN carried out; word0: which kind */
+    MM_MSG_VOID = 38, /* thawed by its lease; the epoch can not commit */
+    MM_MSG_DONE = 39, /* COMMIT, ABORT, RESTORE, DELETE, PIN carried out; word0: which kind */
     MM_MSG_FAILED = 40, /* word0 -status, word1: which kind; text: why */
-    MM_MSG_BYE = 41     /* leaves the group on purpose */
+    MM_MSG_BYE = 41 /* leaves the group on purpose */
 };
 
-/* Beside the flags of checkpoints in BEGIN: nobody asked for this one now (a schedule), so it is refused while
- * an update is left half done. */
+/* Beside the flags of checkpoints in BEGIN: nobody asked for this one now (a schedule), so it is refused
+ * while an update is left half done. */
 enum mm_begin_flags { MM_BEGIN_UNASKED = 1 << 16 };
 
 typedef struct mm_member mm_member;
 
 enum mm_member_event_kind {
-    MM_EVENT_BEFORE = 1,   /* run before-hooks, then mm_member_ready() */
-    MM_EVENT_AFTER = 2,    /* outcome: 1 committed, 0 aborted */
+    MM_EVENT_BEFORE = 1, /* run before-hooks, then mm_member_ready() */
+    MM_EVENT_AFTER = 2, /* outcome: 1 committed, 0 aborted */
     MM_EVENT_RESTORED = 3, /* the memory shows `target`; run after_restore */
-    MM_EVENT_LOST = 4,     /* the service is gone; the member runs on by itself */
+    MM_EVENT_LOST = 4, /* the service is gone; the member runs on by itself */
     MM_EVENT_WELCOME = 5
 };
 
