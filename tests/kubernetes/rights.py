@@ -31,8 +31,8 @@ class Asked:
     name: str = ""
 
 
-def asked(cluster: Cluster, decision: str) -> set[Asked]:
-    """What the operator was let do ("allow"), or not ("forbid")."""
+def asked(cluster: Cluster, decision: str, since: str = "") -> set[Asked]:
+    """What the operator was let do ("allow"), or not ("forbid"); `since` is a time in ISO 8601."""
     told: set[Asked] = set()
     log = audit_log(cluster.work / "keys")
     if not log.exists():  # nobody asked for anything yet
@@ -40,6 +40,8 @@ def asked(cluster: Cluster, decision: str) -> set[Asked]:
     for line in log.read_text().splitlines():
         event = json.loads(line)
         reference = event.get("objectRef")
+        if event["requestReceivedTimestamp"] < since:
+            continue
         if reference and event.get("annotations", {}).get(_DECISION) == decision:
             told.add(_asked(event["verb"], reference))
     return told

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.waiting import eventually
-from tests.kubernetes.operator_site import MMSNAP, NAMESPACE, OperatorSite, manifest
+from tests.kubernetes.operator_site import FOLDER, MMSNAP, NAMESPACE, OperatorSite, manifest
 from tests.kubernetes.requests_site import RequestsSite
 
 pytestmark = pytest.mark.timeout(900)
@@ -89,6 +89,7 @@ def test_pods_of_a_node_that_is_shut_off_come_back_on_another_from_copies(
             words = three.cluster.logs(victim, "-c", "main", namespace="spread").splitlines()[0]
             assert 0 < int(words.removeprefix("began ")) <= seen
         three.cluster.kubectl("delete", "namespace", "spread", "--timeout=150s", seconds=180)
+    _forget_checkpoints(three)
 
 
 def test_lost_node_does_not_stop_a_deletion_and_is_told_of(three: OperatorSite) -> None:
@@ -100,6 +101,13 @@ def test_lost_node_does_not_stop_a_deletion_and_is_told_of(three: OperatorSite) 
         events = three.cluster.get("events", "-n", NAMESPACE)["items"]
         told = [event["message"] for event in events if event["reason"] == "NodeNotCleared"]
         assert any(message.startswith(f"node node{lost}: does not answer") for message in told)
+
+
+def _forget_checkpoints(site: OperatorSite) -> None:
+    """With the catalog of them, which is kept as they are, and is one of three members."""
+    for node in site.cluster.nodes:
+        node.enter(["rm", "-rf", f"{FOLDER}/pool/regions", f"{FOLDER}/pool/processes"])
+    site.cluster.kubectl("delete", "persistentvolumeclaims", "--all", "-n", NAMESPACE)
 
 
 @contextmanager
