@@ -117,12 +117,13 @@ def test_an_upgrade_loses_no_member_and_no_checkpoint(site: PodsSite) -> None:
     assert {told[f"{HOME}--{name}/{name}"] for name in PODS} == {"attached"}
     assert {site.restarts(HOME, name) for name in PODS} == {0}
     for name in PODS:
-        counted = site.last(HOME, name)
-        assert counted > at_most[name] + 100, "it did not go on meanwhile"
+        # It goes on, and far enough for its way back to be seen.
+        eventually(
+            lambda name=name: site.last(HOME, name) > at_most[name] + 100, f"{name} to go on"
+        )  # type: ignore[misc]
         site.cluster.wait_for(f"checkpoint/{taken[name]}", namespace=HOME)
         take(site, name, f"after-{name}")
         restore(site, taken[name], f"back-{name}")
-        # More than a minute's counts were made since.
         eventually(lambda name=name: fallen(site, name), f"{name} to be as it was", 10)  # type: ignore[misc]
         assert at_least[name] <= fallen(site, name)[0] <= at_most[name] + _PRINTED_LATER
     assert {site.restarts(HOME, name) for name in PODS} == {0}
