@@ -109,6 +109,14 @@ def test_what_is_missing_is_said(
     assert found["Ready"].reason == reason
 
 
+def test_catalog_of_more_members_is_waited_for_without_a_word() -> None:
+    claims = [{"status": {"phase": "Bound"}}] * 5
+    found = told(healthy(etcd_pods=[pod("etcd-0")], claims=claims))["EtcdReady"]
+    assert found.reason == "TooFewMembers"
+    assert "etcdConfig.replicas: 5" in found.message
+    assert told(healthy(claims=claims))["EtcdReady"].holds  # a majority of three may do
+
+
 def test_storage_class_that_is_not_there_is_named() -> None:
     seen = healthy(etcd_pods=[pod("etcd-0")], storage_classes=[STANDARD])
     found = told(seen, etcdConfig={"storageClass": "fast"})["EtcdReady"]

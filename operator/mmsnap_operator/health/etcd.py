@@ -27,6 +27,8 @@ def etcd_condition(configuration: Configuration, seen: Observed) -> Condition:
     no_volume = _without_volumes(wanted, seen)
     if no_volume is not None:
         return no_volume
+    if len(seen.claims) > wanted.replicas:
+        return _too_few(told, len(seen.claims))
     for pod in seen.etcd_pods:
         found = None if is_ready(pod) else trouble(pod)
         if found is not None and found.reason != "NotScheduled":
@@ -47,6 +49,17 @@ def _other_class(wanted: Etcd, seen: Observed) -> str:
     return (
         f"; its volumes keep the storage class {has or 'that was the default'}: to change it, "
         "delete the MemoryMachine and make it anew"
+    )
+
+
+def _too_few(told: str, had: int) -> Condition:
+    """The catalog is that of a MemoryMachine before, which had more members."""
+    return Condition(
+        TYPE,
+        False,
+        "TooFewMembers",
+        f"{told}; there is the catalog of {had} members, which a majority of them has to keep: "
+        f"delete the MemoryMachine and make it anew with etcdConfig.replicas: {had}",
     )
 
 
