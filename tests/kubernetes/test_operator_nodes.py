@@ -124,6 +124,8 @@ def _off(site: OperatorSite, number: int, *, vouched: bool = False) -> Iterator[
         yield
     finally:
         site.cluster.power_on(number)
+        # A pool in memory is gone with the power.
+        site.cluster.nodes[number - 1].enter([str(MMSNAP), "node", "prepare", *_EMULATED])
         if vouched:
             site.cluster.kubectl(*words, f"{taint}-")
 
