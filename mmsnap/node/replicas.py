@@ -165,7 +165,8 @@ class Replicas:
         """Has copies checked where they are, those of this node by `here`.
 
         Args:
-            any_copy: not every copy, but of each part as many as it takes to find a good one.
+            any_copy: not every copy, but those that a restore takes: the one where the member is,
+                which nothing checks while it goes back; where there is none, any that is good.
 
         Raises:
             CorruptionError: one is damaged. NotFoundError: a member's part is nowhere.
@@ -178,8 +179,9 @@ class Replicas:
             holders = holding(names, nodes)
             if not holders:
                 raise lost(part, names)
-            # A restore takes the copy where the member is, if there is one.
-            holders.sort(key=lambda node: (node != homes.get(part.member), node != self._mesh.name))
+            holders.sort(key=lambda node: node != self._mesh.name)
+            if any_copy and homes.get(part.member) in holders:
+                holders = [homes[part.member]]
             failures += await self._bad_copies(part, holders, here, any_copy=any_copy)
         if failures:
             raise next(

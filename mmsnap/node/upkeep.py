@@ -136,8 +136,8 @@ async def pin_checkpoint(group: LiveGroup, name: str, pinned: bool) -> None:
 async def verify_checkpoint(group: LiveGroup, name: str, *, any_copy: bool) -> list[str]:
     """Check every copy of every member's part of a checkpoint; the names of the members.
 
-    Raises CorruptionError naming what is damaged, NotFoundError for what is lost. `any_copy`: it is
-    enough that one copy of each part is good, as for a restore.
+    Raises CorruptionError naming what is damaged, NotFoundError for what is lost. `any_copy`: only
+    what a restore takes is looked at.
     """
     ledger, replicas = group.desk.ledger, group.desk.replicas
     found = await ledger.ask(ledger.catalog.find, group.name, name)

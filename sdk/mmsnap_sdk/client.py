@@ -234,8 +234,8 @@ class Client:
         """Reads all that a checkpoint stands on; the members whose part is whole.
 
         Args:
-            any_copy: one good copy of each part is enough, as for a restore; else every copy on
-                every node is read.
+            any_copy: only what a restore takes is read: the copy where the member is, or any good
+                one when there is none; else every copy on every node is.
 
         Raises CorruptionError, which names what is damaged, and NotFoundError;
         AgentUnavailableError also when a node with a copy does not answer.
