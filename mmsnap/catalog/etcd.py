@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +24,10 @@ from mmsnap.errors import AbortedError
 
 TRIES: Final = 50  # of a change that others keep overtaking
 _API: Final = "/v3/"
-_TIMEOUT_SECONDS: Final = 5
-_ROUNDS: Final = 2  # through all endpoints, before it is told that none answers
+_CONNECT_SECONDS: Final = 1.0
+# Of a call through all endpoints: less than anybody waits for the turn of one who asks.
+_BUDGET_SECONDS: Final = 8.0
+_ROUNDS: Final = 2  # through all endpoints at most, before it is told that none answers
 
 Record = dict[str, Any]
 
@@ -53,9 +56,10 @@ class Etcd:
         self, endpoints: Sequence[str], prefix: str = "/mmsnap/", tls: Tls | None = None
     ) -> None:
         """`endpoints`: like http://10.0.0.1:2379; ValueError."""
-        self._clients = [_client(endpoint, tls) for endpoint in endpoints]
-        if not self._clients:
+        if not endpoints:
             raise ValueError("etcd needs an endpoint at least")
+        self._try_seconds = _BUDGET_SECONDS / len(endpoints)
+        self._clients = [_client(endpoint, tls, self._try_seconds) for endpoint in endpoints]
         self._prefix = prefix
 
     def get(self, key: str) -> Found:
@@ -116,7 +120,10 @@ class Etcd:
 
     def _ask(self, call: Any) -> Any:
         refusal: Exception | None = None
-        for _ in range(_ROUNDS * len(self._clients)):
+        last_begin = time.monotonic() + _BUDGET_SECONDS - self._try_seconds
+        for number in range(_ROUNDS * len(self._clients)):
+            if number >= len(self._clients) and time.monotonic() > last_begin:
+                break
             try:
                 return call(self._clients[0])
             except exceptions.Etcd3Exception as error:
@@ -143,7 +150,7 @@ def change_record(etcd: Etcd, key: str, change: Callable[[Record | None], Record
     raise AbortedError(f"{key} is changed by others all the time", hint="try again")
 
 
-def _client(endpoint: str, tls: Tls | None) -> Etcd3Client:
+def _client(endpoint: str, tls: Tls | None, answer_seconds: float) -> Etcd3Client:
     parts = urlsplit(endpoint)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"{endpoint!r} is no endpoint of etcd: http://HOST:PORT")
@@ -160,7 +167,8 @@ def _client(endpoint: str, tls: Tls | None) -> Etcd3Client:
         host=parts.hostname,
         port=parts.port or 2379,
         protocol=parts.scheme,
-        timeout=_TIMEOUT_SECONDS,
+        # requests takes both; a machine that is gone is found out sooner than a slow answer.
+        timeout=(min(_CONNECT_SECONDS, answer_seconds), answer_seconds),  # type: ignore[arg-type]
         api_path=_API,
         **files,  # type: ignore[arg-type]
     )

@@ -42,16 +42,15 @@ class Ledger:
 
         def call() -> _Result:
             self._require_answers()  # it may have fallen silent since this was asked
-            return method(*args, **kwargs)
+            try:
+                return method(*args, **kwargs)
+            except NoMajorityError as error:
+                if self._watched:
+                    self.silence = error  # here, for the next call in the line begins at once
+                raise
 
         self._require_answers()
-        loop = asyncio.get_running_loop()
-        try:
-            return await loop.run_in_executor(self._thread, call)
-        except NoMajorityError as error:
-            if self._watched:
-                self.silence = error
-            raise
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
     def close(self) -> None:
         self._thread.shutdown()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from mmsnap.catalog import NoMajorityError
 from mmsnap.catalog.etcd import Etcd
 from mmsnap.catalog.etcd_catalog import EtcdCatalog
 from mmsnap.errors import AbortedError, FencedError
+from mmsnap.node.live_group import TURN_BUDGET_SECONDS
 from tests.catalog.test_catalog import checkpoint, member
 from tests.etcd_cluster import EtcdCluster, etcd_cluster
 
@@ -106,6 +110,21 @@ def test_without_a_majority_it_says_so_and_goes_on_when_there_is_one(cluster: Et
     cluster.start(1)
     cluster.await_health(1)
     assert catalog.next_epoch("g") >= 1
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_endpoints_that_hear_and_never_answer_keep_nobody_as_long_as_a_turn_is_waited_for(
+    count: int,
+) -> None:
+    with ExitStack() as opened:
+        mute = [opened.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
+        etcd = Etcd([f"http://127.0.0.1:{each.getsockname()[1]}" for each in mute])
+        opened.callback(etcd.close)
+        begun = time.monotonic()
+        with pytest.raises(NoMajorityError):
+            etcd.get("groups/g")
+        took_seconds = time.monotonic() - begun
+    assert TURN_BUDGET_SECONDS * 0.7 < took_seconds < TURN_BUDGET_SECONDS * 0.95
 
 
 def test_a_commit_that_was_overtaken_by_settling_never_happens(etcd: EtcdCluster) -> None:
