@@ -49,7 +49,7 @@ class Adoption:
         for member, region in self.regions.items():
             header = self._headers[member]
             region.partial = header.partial
-            taken = region.checkpoint(checkpoint, meta=header.meta, accept_partial=True)
+            taken = region.checkpoint(checkpoint, meta=header.meta)
             if taken.epoch != EPOCH:
                 raise CorruptionError(f"region {region.name} had checkpoints already")
             region.close()

@@ -73,5 +73,5 @@ def _header(region: Region, epoch: int) -> RegionHeader:
         size_max_bytes=region.size_max_bytes,
         extent_bytes=region.extent_bytes,
         meta=record.meta,
-        partial=record.consistency == "crash",
+        partial=record.partial,
     )

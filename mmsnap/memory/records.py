@@ -26,6 +26,7 @@ class CheckpointRecord:
         bytes_written: page bytes that went into the redo log.
         automatic: True when the user gave it no name.
         consistency: "application" when no update was open and nothing was written meanwhile.
+        partial: with "crash": an exception had left an update half done.
         meta: what the layer above stored with it.
     """
 
@@ -40,6 +41,7 @@ class CheckpointRecord:
     durable: bool
     group: bool
     consistency: Literal["crash", "application"]
+    partial: bool = False
     meta: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -104,6 +106,7 @@ def _made_of(info: Any) -> CheckpointRecord:
         durable=bool(info.flags & lib.MM_CHECKPOINT_DURABLE),
         group=bool(info.flags & lib.MM_CHECKPOINT_GROUP),
         consistency="crash" if info.flags & lib.MM_CHECKPOINT_CRASH else "application",
+        partial=bool(info.flags & lib.MM_CHECKPOINT_PARTIAL),
         meta=json.loads(meta) if meta else {},
     )
 
@@ -116,6 +119,7 @@ def record_info(record: CheckpointRecord) -> Any:
         (record.pinned, lib.MM_CHECKPOINT_PINNED),
         (record.group, lib.MM_CHECKPOINT_GROUP),
         (record.consistency == "crash", lib.MM_CHECKPOINT_CRASH),
+        (record.partial, lib.MM_CHECKPOINT_PARTIAL),
     )
     return ffi.new(
         "mm_checkpoint_info *",

@@ -98,6 +98,7 @@ def _head(region: Region, record: CheckpointRecord, base_epoch: int) -> pb.Regio
         automatic=record.automatic,
         pinned=record.pinned,
         crash_only=record.consistency == "crash",
+        partial=record.partial,
         meta=json.dumps(dict(record.meta)),
     )
 

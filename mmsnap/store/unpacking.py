@@ -154,6 +154,7 @@ def _record(head: pb.RegionHead) -> CheckpointRecord:
         durable=False,
         group=True,
         consistency="crash" if head.crash_only else "application",
+        partial=head.partial,
         meta=json.loads(head.meta),
     )
 

@@ -128,6 +128,8 @@ int mm_region_adopt(mm_region *region, const mm_checkpoint_info *info) {
     int status = mm_region_begin(region, 1);
     if (status != MM_OK) return status;
     status = check_info(region, info);
+    /* The memory shows what is told of, and no longer what this region was opened with. */
+    if (status == MM_OK) region->partial = (info->flags & MM_CHECKPOINT_PARTIAL) != 0;
     for (int attempt = 0; status == MM_OK && attempt < ATTEMPTS; attempt++) {
         mm_checkpoint checkpoint = {.info = *info};
         checkpoint.info.flags &= ~(uint32_t)MM_CHECKPOINT_DURABLE;

@@ -61,6 +61,7 @@ static int open_owner(mm_region *region, const mm_open_options *options) {
     if (status == MM_OK && region->created) status = region->medium->persist_folder(region->folder_fd);
     if (status == MM_OK) status = mm_region_recover(region, options);
     if (status == MM_OK) status = mm_region_map(region);
+    if (status == MM_OK) mm_region_inherit(region);
     if (status == MM_OK) status = mm_keeper_start(region);
     return status;
 }
@@ -143,6 +144,11 @@ void mm_region_unref(mm_region *region) {
     mm_pages_free(&region->pending);
     free(region->slots);
     free(region);
+}
+
+void mm_region_inherit(mm_region *region) {
+    const mm_node *head = mm_history_find(&region->history, region->history.head);
+    region->partial = head && (head->info.flags & MM_CHECKPOINT_PARTIAL);
 }
 
 int mm_region_begin(mm_region *region, int writing) {

@@ -75,6 +75,9 @@ void mm_region_end(mm_region *);
 /* Makes a frame part of journal and history; frees the frame. */
 int mm_region_record(mm_region *, mm_frame *, int durable);
 
+/* An update that was left half done in the head is so in what the memory shows. */
+void mm_region_inherit(mm_region *);
+
 /* memory.c: maps the base and what is committed but not applied; nothing is tracked yet. */
 int mm_region_reserve(mm_region *);
 int mm_region_map(mm_region *);

@@ -25,12 +25,6 @@ static int record_head(mm_region *region, uint64_t target) {
     return mm_region_record(region, &frame, 1);
 }
 
-/* Whether the update that was left half done is so in this checkpoint as well. */
-static int is_partial(const mm_region *region, uint64_t epoch) {
-    const mm_node *node = mm_history_find(&region->history, epoch);
-    return node && (node->info.flags & MM_CHECKPOINT_PARTIAL);
-}
-
 int mm_restore_held(mm_region *region, uint64_t epoch) {
     uint64_t target;
     int status = find_target(region, epoch, &target);
@@ -44,7 +38,7 @@ int mm_restore_held(mm_region *region, uint64_t epoch) {
     mm_region_set_aside(region);
     status = mm_region_map(region);
     region->broken = status != MM_OK;
-    if (status == MM_OK) region->partial = is_partial(region, target);
+    if (status == MM_OK) mm_region_inherit(region);
     return status;
 }
 

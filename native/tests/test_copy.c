@@ -82,7 +82,8 @@ static void test_every_detail_but_the_bytes_written_comes_over(void) {
                                .parent = 40,
                                .created_ns = 12345,
                                .pause_ns = 77,
-                               .flags = MM_CHECKPOINT_GROUP | MM_CHECKPOINT_CRASH | MM_CHECKPOINT_DURABLE,
+                               .flags = MM_CHECKPOINT_GROUP | MM_CHECKPOINT_CRASH | MM_CHECKPOINT_PARTIAL |
+                                        MM_CHECKPOINT_DURABLE,
                                .meta_size = 2,
                                .meta = "{}"};
     strcpy(info.name, "from-afar");
@@ -90,7 +91,7 @@ static void test_every_detail_but_the_bytes_written_comes_over(void) {
     send_first(&site, 41);
     mm_checkpoint_info told = info_of(site.copy, 41);
     CHECK(told.parent == 40 && told.created_ns == 12345 && told.pause_ns == 77);
-    CHECK(told.flags == (MM_CHECKPOINT_GROUP | MM_CHECKPOINT_CRASH));
+    CHECK(told.flags == (MM_CHECKPOINT_GROUP | MM_CHECKPOINT_CRASH | MM_CHECKPOINT_PARTIAL));
     CHECK(told.meta_size == 2 && memcmp(told.meta, "{}", 2) == 0 && strcmp(told.name, "from-afar") == 0);
     CHECK(take_checkpoint(site.copy, NULL) == 42);
     clear_site(&site);
@@ -108,6 +109,21 @@ static void test_adopting_twice_is_refused_and_changes_nothing(void) {
     CHECK_STATUS(mm_region_adopt(site.copy, &info), MM_E_INVALID);
     CHECK_OK(mm_region_restore(site.copy, epoch, &info));
     CHECK(is_stamped(site.copy, 2, 0) && is_stamped(site.copy, 1, 1));
+    clear_site(&site);
+}
+
+static void test_a_copy_that_follows_a_partial_one_is_not_marked_by_it(void) {
+    site site = make_site();
+    stamp(site.origin, 1, 1);
+    mm_region_set_partial(site.origin, 1);
+    uint64_t first = take_checkpoint(site.origin, NULL);
+    send_first(&site, first);
+    mm_region_set_partial(site.origin, 0);
+    stamp(site.origin, 2, 2);
+    uint64_t second = take_checkpoint(site.origin, NULL);
+    send_over(&site, first, second);
+    CHECK(info_of(site.copy, first).flags & MM_CHECKPOINT_PARTIAL);
+    CHECK(!(info_of(site.copy, second).flags & (MM_CHECKPOINT_PARTIAL | MM_CHECKPOINT_CRASH)));
     clear_site(&site);
 }
 
@@ -187,6 +203,7 @@ static void test_copies_follow_whatever_the_origin_does(void) {
 int main(void) {
     test_every_detail_but_the_bytes_written_comes_over();
     test_adopting_twice_is_refused_and_changes_nothing();
+    test_a_copy_that_follows_a_partial_one_is_not_marked_by_it();
     test_a_difference_is_no_more_than_was_written();
     test_a_damaged_page_does_not_travel();
     test_copies_follow_whatever_the_origin_does();

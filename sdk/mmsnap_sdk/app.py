@@ -73,6 +73,7 @@ class App:
                 self._store, self._arrays, self._hooks, self._lineage, self._failures
             )
             self._region.guard.on_escape = listener.update_escaped
+            listener.opened()
             backend.start(listener)
             bring_to_schema(self, self._store, schema, migrate)
         except BaseException:

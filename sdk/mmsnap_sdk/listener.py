@@ -27,6 +27,16 @@ class AppListener:
         self._lineage = lineage
         self._failures = failures
 
+    def opened(self) -> None:
+        """The application begins with what the head shows."""
+        if self._store.region.partial:
+            logger.warning(
+                "region %s begins where an exception had left an update half done: automatic "
+                "checkpoints wait, explicit ones are only crash consistent, until restore() to an "
+                "older one or checkpoint(accept_partial=True)",
+                self._store.region.name,
+            )
+
     def before_checkpoint(self, budget_ns: int) -> int:
         hook_ns = self._hooks.run_before(budget_ns)
         self._lineage.cut_begins()

@@ -126,6 +126,23 @@ def test_an_exception_that_escapes_makes_checkpoints_crash_consistent_until_acce
     assert app.checkpoint().consistency == "application"
 
 
+def test_who_begins_at_half_an_update_is_told(pool: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with mmsnap.open(pool, size="16MiB") as app:
+        app.checkpoint("sound")
+        with pytest.raises(LookupError), app.update():
+            raise LookupError("stop here")
+        app.checkpoint("torn")
+    caplog.clear()
+    with mmsnap.open(pool) as app:
+        assert "begins where an exception had left an update half done" in caplog.text
+        assert app.checkpoint("still").consistency == "crash"
+        app.restore("sound")
+        assert app.checkpoint("again").consistency == "application"
+    caplog.clear()
+    with mmsnap.open(pool):
+        assert "half done" not in caplog.text
+
+
 def test_an_exception_that_does_not_escape_changes_nothing(app: mmsnap.App) -> None:
     with app.update():
         try:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from mmsnap.rpc.v1 import mmsnap_pb2 as mmsnap_dot_rpc_dot_v1_dot_mmsnap__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18mmsnap/rpc/v1/peer.proto\x12\tmmsnap.v1\x1a\x1ammsnap/rpc/v1/mmsnap.proto\"\x1e\n\rForgetRequest\x12\r\n\x05group\x18\x01 \x01(\t\"\r\n\x0b\x46orgetReply\"D\n\rEnlistRequest\x12%\n\x04open\x18\x01 \x01(\x0b\x32\x15.mmsnap.v1.EnlistOpenH\x00\x42\x06\n\x04whatJ\x04\x08\x02\x10\x06\"F\n\x0b\x45nlistReply\x12)\n\x05seats\x18\x01 \x01(\x0b\x32\x18.mmsnap.v1.EnlistedSeatsH\x00\x42\x06\n\x04whatJ\x04\x08\x02\x10\x05\"J\n\nEnlistOpen\x12\r\n\x05group\x18\x01 \x01(\t\x12\x13\n\x0b\x63oordinator\x18\x02 \x01(\t\x12\x18\n\x10protocol_version\x18\x03 \x01(\r\"[\n\rEnlistedSeats\x12&\n\x05seats\x18\x01 \x03(\x0b\x32\x17.mmsnap.v1.EnlistedSeat\x12\"\n\x04link\x18\x02 \x01(\x0b\x32\x14.mmsnap.v1.LinkOffer\"(\n\tLinkOffer\x12\x0c\n\x04port\x18\x01 \x01(\r\x12\r\n\x05token\x18\x02 \x01(\x0c\"R\n\x0c\x45nlistedSeat\x12\x0e\n\x06member\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x06\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\r\x12\x13\n\x0bincarnation\x18\x04 \x01(\x04\"H\n\x08PartName\x12\r\n\x05group\x18\x01 \x01(\t\x12\x0e\n\x06member\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\r\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\"?\n\x0c\x46\x65tchRequest\x12!\n\x04part\x18\x01 \x01(\x0b\x32\x13.mmsnap.v1.PartName\x12\x0c\n\x04have\x18\x02 \x03(\x04\"\xbb\x01\n\x05Piece\x12\'\n\x06region\x18\x01 \x01(\x0b\x32\x15.mmsnap.v1.RegionHeadH\x00\x12!\n\x05pages\x18\x02 \x01(\x0b\x32\x10.mmsnap.v1.PagesH\x00\x12)\n\x07program\x18\x03 \x01(\x0b\x32\x16.mmsnap.v1.ProgramHeadH\x00\x12\x0f\n\x05\x66iles\x18\x04 \x01(\x0cH\x00\x12\"\n\x03\x65nd\x18\x05 \x01(\x0b\x32\x13.mmsnap.v1.PieceEndH\x00\x42\x06\n\x04what\"\xec\x01\n\nRegionHead\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x12\n\nbase_epoch\x18\x02 \x01(\x04\x12\x16\n\x0esize_max_bytes\x18\x03 \x01(\x04\x12\x14\n\x0c\x65xtent_bytes\x18\x04 \x01(\x04\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x14\n\x0cparent_epoch\x18\x06 \x01(\x04\x12\x12\n\ncreated_ns\x18\x07 \x01(\x03\x12\x10\n\x08pause_ns\x18\x08 \x01(\x04\x12\x11\n\tautomatic\x18\t \x01(\x08\x12\x0e\n\x06pinned\x18\n \x01(\x08\x12\x12\n\ncrash_only\x18\x0b \x01(\x08\x12\x0c\n\x04meta\x18\x0c \x01(\t\"3\n\x05Pages\x12\x0f\n\x07numbers\x18\x01 \x01(\x0c\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0b\n\x03\x63rc\x18\x03 \x01(\x07\"\x1c\n\x0bProgramHead\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\"&\n\x08PieceEnd\x12\r\n\x05\x63ount\x18\x01 \x01(\x04\x12\x0b\n\x03\x63rc\x18\x02 \x01(\x07\"@\n\x0bKeepRequest\x12!\n\x04part\x18\x01 \x01(\x0b\x32\x13.mmsnap.v1.PartName\x12\x0e\n\x06source\x18\x02 \x01(\t\"\x0b\n\tKeepReply\"2\n\rVerifyRequest\x12!\n\x04part\x18\x01 \x01(\x0b\x32\x13.mmsnap.v1.PartName\"\r\n\x0bVerifyReply\"/\n\x0eReleaseRequest\x12\r\n\x05group\x18\x01 \x01(\t\x12\x0e\n\x06member\x18\x02 \x01(\t\"\x0e\n\x0cReleaseReply\">\n\rLocateRequest\x12\r\n\x05group\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0f\n\x07members\x18\x03 \x03(\t\"\x1e\n\x07Located\x12\x13\n\x0bwhereabouts\x18\x01 \x01(\x0c\"E\n\x0f\x41\x63quaintRequest\x12\r\n\x05group\x18\x01 \x01(\t\x12#\n\x07located\x18\x02 \x01(\x0b\x32\x12.mmsnap.v1.Located\"\x0f\n\rAcquaintReply2\xea\x04\n\x04Peer\x12>\n\x06\x45nlist\x12\x18.mmsnap.v1.EnlistRequest\x1a\x16.mmsnap.v1.EnlistReply(\x01\x30\x01\x12\x34\n\x05\x46\x65tch\x12\x17.mmsnap.v1.FetchRequest\x1a\x10.mmsnap.v1.Piece0\x01\x12\x34\n\x04Keep\x12\x16.mmsnap.v1.KeepRequest\x1a\x14.mmsnap.v1.KeepReply\x12:\n\x06Verify\x12\x18.mmsnap.v1.VerifyRequest\x1a\x16.mmsnap.v1.VerifyReply\x12=\n\x07Release\x12\x19.mmsnap.v1.ReleaseRequest\x1a\x17.mmsnap.v1.ReleaseReply\x12:\n\x06\x46orget\x12\x18.mmsnap.v1.ForgetRequest\x1a\x16.mmsnap.v1.ForgetReply\x12\x38\n\x06Locate\x12\x18.mmsnap.v1.LocateRequest\x1a\x12.mmsnap.v1.Located0\x01\x12\x42\n\x08\x41\x63quaint\x12\x1a.mmsnap.v1.AcquaintRequest\x1a\x18.mmsnap.v1.AcquaintReply(\x01\x12\x43\n\x08GetUsage\x12\x1a.mmsnap.v1.GetUsageRequest\x1a\x1b.mmsnap.v1.GetUsageResponse\x12<\n\x05Watch\x12\x17.mmsnap.v1.WatchRequest\x1a\x18.mmsnap.v1.WatchResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18mmsnap/rpc/v1/peer.proto\x12\tmmsnap.v1\x1a\x1ammsnap/rpc/v1/mmsnap.proto\"\x1e\n\rForgetRequest\x12\r\n\x05group\x18\x01 \x01(\t\"\r\n\x0b\x46orgetReply\"D\n\rEnlistRequest\x12%\n\x04open\x18\x01 \x01(\x0b\x32\x15.mmsnap.v1.EnlistOpenH\x00\x42\x06\n\x04whatJ\x04\x08\x02\x10\x06\"F\n\x0b\x45nlistReply\x12)\n\x05seats\x18\x01 \x01(\x0b\x32\x18.mmsnap.v1.EnlistedSeatsH\x00\x42\x06\n\x04whatJ\x04\x08\x02\x10\x05\"J\n\nEnlistOpen\x12\r\n\x05group\x18\x01 \x01(\t\x12\x13\n\x0b\x63oordinator\x18\x02 \x01(\t\x12\x18\n\x10protocol_version\x18\x03 \x01(\r\"[\n\rEnlistedSeats\x12&\n\x05seats\x18\x01 \x03(\x0b\x32\x17.mmsnap.v1.EnlistedSeat\x12\"\n\x04link\x18\x02 \x01(\x0b\x32\x14.mmsnap.v1.LinkOffer\"(\n\tLinkOffer\x12\x0c\n\x04port\x18\x01 \x01(\r\x12\r\n\x05token\x18\x02 \x01(\x0c\"R\n\x0c\x45nlistedSeat\x12\x0e\n\x06member\x18\x01 \x01(\t\x12\r\n\x05token\x18\x02 \x01(\x06\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\r\x12\x13\n\x0bincarnation\x18\x04 \x01(\x04\"H\n\x08PartName\x12\r\n\x05group\x18\x01 \x01(\t\x12\x0e\n\x06member\x18\x02 \x01(\t\x12\x0e\n\x06\x65ngine\x18\x03 \x01(\r\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\"?\n\x0c\x46\x65tchRequest\x12!\n\x04part\x18\x01 \x01(\x0b\x32\x13.mmsnap.v1.PartName\x12\x0c\n\x04have\x18\x02 \x03(\x04\"\xbb\x01\n\x05Piece\x12\'\n\x06region\x18\x01 \x01(\x0b\x32\x15.mmsnap.v1.RegionHeadH\x00\x12!\n\x05pages\x18\x02 \x01(\x0b\x32\x10.mmsnap.v1.PagesH\x00\x12)\n\x07program\x18\x03 \x01(\x0b\x32\x16.mmsnap.v1.ProgramHeadH\x00\x12\x0f\n\x05\x66iles\x18\x04 \x01(\x0cH\x00\x12\"\n\x03\x65nd\x18\x05 \x01(\x0b\x32\x13.mmsnap.v1.PieceEndH\x00\x42\x06\n\x04what\"\xfd\x01\n\nRegionHead\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x12\n\nbase_epoch\x18\x02 \x01(\x04\x12\x16\n\x0esize_max_bytes\x18\x03 \x01(\x04\x12\x14\n\x0c\x65xtent_bytes\x18\x04 \x01(\x04\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x14\n\x0cparent_epoch\x18\x06 \x01(\x04\x12\x12\n\ncreated_ns\x18\x07 \x01(\x03\x12\x10\n\x08pause_ns\x18\x08 \x01(\x04\x12\x11\n\tautomatic\x18\t \x01(\x08\x12\x0e\n\x06pinned\x18\n \x01(\x08\x12\x12\n\ncrash_only\x18\x0b \x01(\x08\x12\x0c\n\x04meta\x18\x0c \x01(\t\x12\x0f\n\x07partial\x18\r \x01(\x08\"3\n\x05Pages\x12\x0f\n\x07numbers\x18\x01 \x01(\x0c\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12\x0b\n\x03\x63rc\x18\x03 \x01(\x07\"\x1c\n\x0bProgramHead\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\"&\n\x08PieceEnd\x12\r\n\x05\x63ount\x18\x01 \x01(\x04\x12\x0b\n\x03\x63rc\x18\x02 \x01(\x07\"@\n\x0bKeepRequest\x12!\n\x04part\x18\x01 \x01(\x0b\x32\x13.mmsnap.v1.PartName\x12\x0e\n\x06source\x18\x02 \x01(\t\"\x0b\n\tKeepReply\"2\n\rVerifyRequest\x12!\n\x04part\x18\x01 \x01(\x0b\x32\x13.mmsnap.v1.PartName\"\r\n\x0bVerifyReply\"/\n\x0eReleaseRequest\x12\r\n\x05group\x18\x01 \x01(\t\x12\x0e\n\x06member\x18\x02 \x01(\t\"\x0e\n\x0cReleaseReply\">\n\rLocateRequest\x12\r\n\x05group\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x04\x12\x0f\n\x07members\x18\x03 \x03(\t\"\x1e\n\x07Located\x12\x13\n\x0bwhereabouts\x18\x01 \x01(\x0c\"E\n\x0f\x41\x63quaintRequest\x12\r\n\x05group\x18\x01 \x01(\t\x12#\n\x07located\x18\x02 \x01(\x0b\x32\x12.mmsnap.v1.Located\"\x0f\n\rAcquaintReply2\xea\x04\n\x04Peer\x12>\n\x06\x45nlist\x12\x18.mmsnap.v1.EnlistRequest\x1a\x16.mmsnap.v1.EnlistReply(\x01\x30\x01\x12\x34\n\x05\x46\x65tch\x12\x17.mmsnap.v1.FetchRequest\x1a\x10.mmsnap.v1.Piece0\x01\x12\x34\n\x04Keep\x12\x16.mmsnap.v1.KeepRequest\x1a\x14.mmsnap.v1.KeepReply\x12:\n\x06Verify\x12\x18.mmsnap.v1.VerifyRequest\x1a\x16.mmsnap.v1.VerifyReply\x12=\n\x07Release\x12\x19.mmsnap.v1.ReleaseRequest\x1a\x17.mmsnap.v1.ReleaseReply\x12:\n\x06\x46orget\x12\x18.mmsnap.v1.ForgetRequest\x1a\x16.mmsnap.v1.ForgetReply\x12\x38\n\x06Locate\x12\x18.mmsnap.v1.LocateRequest\x1a\x12.mmsnap.v1.Located0\x01\x12\x42\n\x08\x41\x63quaint\x12\x1a.mmsnap.v1.AcquaintRequest\x1a\x18.mmsnap.v1.AcquaintReply(\x01\x12\x43\n\x08GetUsage\x12\x1a.mmsnap.v1.GetUsageRequest\x1a\x1b.mmsnap.v1.GetUsageResponse\x12<\n\x05Watch\x12\x17.mmsnap.v1.WatchRequest\x1a\x18.mmsnap.v1.WatchResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,33 +55,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PIECE']._serialized_start=691
   _globals['_PIECE']._serialized_end=878
   _globals['_REGIONHEAD']._serialized_start=881
-  _globals['_REGIONHEAD']._serialized_end=1117
-  _globals['_PAGES']._serialized_start=1119
-  _globals['_PAGES']._serialized_end=1170
-  _globals['_PROGRAMHEAD']._serialized_start=1172
-  _globals['_PROGRAMHEAD']._serialized_end=1200
-  _globals['_PIECEEND']._serialized_start=1202
-  _globals['_PIECEEND']._serialized_end=1240
-  _globals['_KEEPREQUEST']._serialized_start=1242
-  _globals['_KEEPREQUEST']._serialized_end=1306
-  _globals['_KEEPREPLY']._serialized_start=1308
-  _globals['_KEEPREPLY']._serialized_end=1319
-  _globals['_VERIFYREQUEST']._serialized_start=1321
-  _globals['_VERIFYREQUEST']._serialized_end=1371
-  _globals['_VERIFYREPLY']._serialized_start=1373
-  _globals['_VERIFYREPLY']._serialized_end=1386
-  _globals['_RELEASEREQUEST']._serialized_start=1388
-  _globals['_RELEASEREQUEST']._serialized_end=1435
-  _globals['_RELEASEREPLY']._serialized_start=1437
-  _globals['_RELEASEREPLY']._serialized_end=1451
-  _globals['_LOCATEREQUEST']._serialized_start=1453
-  _globals['_LOCATEREQUEST']._serialized_end=1515
-  _globals['_LOCATED']._serialized_start=1517
-  _globals['_LOCATED']._serialized_end=1547
-  _globals['_ACQUAINTREQUEST']._serialized_start=1549
-  _globals['_ACQUAINTREQUEST']._serialized_end=1618
-  _globals['_ACQUAINTREPLY']._serialized_start=1620
-  _globals['_ACQUAINTREPLY']._serialized_end=1635
-  _globals['_PEER']._serialized_start=1638
-  _globals['_PEER']._serialized_end=2256
+  _globals['_REGIONHEAD']._serialized_end=1134
+  _globals['_PAGES']._serialized_start=1136
+  _globals['_PAGES']._serialized_end=1187
+  _globals['_PROGRAMHEAD']._serialized_start=1189
+  _globals['_PROGRAMHEAD']._serialized_end=1217
+  _globals['_PIECEEND']._serialized_start=1219
+  _globals['_PIECEEND']._serialized_end=1257
+  _globals['_KEEPREQUEST']._serialized_start=1259
+  _globals['_KEEPREQUEST']._serialized_end=1323
+  _globals['_KEEPREPLY']._serialized_start=1325
+  _globals['_KEEPREPLY']._serialized_end=1336
+  _globals['_VERIFYREQUEST']._serialized_start=1338
+  _globals['_VERIFYREQUEST']._serialized_end=1388
+  _globals['_VERIFYREPLY']._serialized_start=1390
+  _globals['_VERIFYREPLY']._serialized_end=1403
+  _globals['_RELEASEREQUEST']._serialized_start=1405
+  _globals['_RELEASEREQUEST']._serialized_end=1452
+  _globals['_RELEASEREPLY']._serialized_start=1454
+  _globals['_RELEASEREPLY']._serialized_end=1468
+  _globals['_LOCATEREQUEST']._serialized_start=1470
+  _globals['_LOCATEREQUEST']._serialized_end=1532
+  _globals['_LOCATED']._serialized_start=1534
+  _globals['_LOCATED']._serialized_end=1564
+  _globals['_ACQUAINTREQUEST']._serialized_start=1566
+  _globals['_ACQUAINTREQUEST']._serialized_end=1635
+  _globals['_ACQUAINTREPLY']._serialized_start=1637
+  _globals['_ACQUAINTREPLY']._serialized_end=1652
+  _globals['_PEER']._serialized_start=1655
+  _globals['_PEER']._serialized_end=2273
 # @@protoc_insertion_point(module_scope)

@@ -102,7 +102,7 @@ class Piece(_message.Message):
     def __init__(self, region: _Optional[_Union[RegionHead, _Mapping]] = ..., pages: _Optional[_Union[Pages, _Mapping]] = ..., program: _Optional[_Union[ProgramHead, _Mapping]] = ..., files: _Optional[bytes] = ..., end: _Optional[_Union[PieceEnd, _Mapping]] = ...) -> None: ...
 
 class RegionHead(_message.Message):
-    __slots__ = ("epoch", "base_epoch", "size_max_bytes", "extent_bytes", "name", "parent_epoch", "created_ns", "pause_ns", "automatic", "pinned", "crash_only", "meta")
+    __slots__ = ("epoch", "base_epoch", "size_max_bytes", "extent_bytes", "name", "parent_epoch", "created_ns", "pause_ns", "automatic", "pinned", "crash_only", "meta", "partial")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     BASE_EPOCH_FIELD_NUMBER: _ClassVar[int]
     SIZE_MAX_BYTES_FIELD_NUMBER: _ClassVar[int]
@@ -115,6 +115,7 @@ class RegionHead(_message.Message):
     PINNED_FIELD_NUMBER: _ClassVar[int]
     CRASH_ONLY_FIELD_NUMBER: _ClassVar[int]
     META_FIELD_NUMBER: _ClassVar[int]
+    PARTIAL_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     base_epoch: int
     size_max_bytes: int
@@ -127,7 +128,8 @@ class RegionHead(_message.Message):
     pinned: bool
     crash_only: bool
     meta: str
-    def __init__(self, epoch: _Optional[int] = ..., base_epoch: _Optional[int] = ..., size_max_bytes: _Optional[int] = ..., extent_bytes: _Optional[int] = ..., name: _Optional[str] = ..., parent_epoch: _Optional[int] = ..., created_ns: _Optional[int] = ..., pause_ns: _Optional[int] = ..., automatic: _Optional[bool] = ..., pinned: _Optional[bool] = ..., crash_only: _Optional[bool] = ..., meta: _Optional[str] = ...) -> None: ...
+    partial: bool
+    def __init__(self, epoch: _Optional[int] = ..., base_epoch: _Optional[int] = ..., size_max_bytes: _Optional[int] = ..., extent_bytes: _Optional[int] = ..., name: _Optional[str] = ..., parent_epoch: _Optional[int] = ..., created_ns: _Optional[int] = ..., pause_ns: _Optional[int] = ..., automatic: _Optional[bool] = ..., pinned: _Optional[bool] = ..., crash_only: _Optional[bool] = ..., meta: _Optional[str] = ..., partial: _Optional[bool] = ...) -> None: ...
 
 class Pages(_message.Message):
     __slots__ = ("numbers", "data", "crc")
