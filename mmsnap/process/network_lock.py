@@ -24,7 +24,8 @@ class NetworkLock:
 
     def __init__(self, criu: Criu, name: str) -> None:
         self._nft = [*criu.nft.command, "-f", "-"]
-        self._table = f"inet mmsnap_{''.join(c if c.isalnum() else '_' for c in name)}"
+        # A dot may be in the name of a table, a hyphen not in every nft; labels have no underscore.
+        self._table = f"inet mmsnap_{name.replace('-', '_')}"
         self.held = False
 
     def hold(self, connections: Iterable[Connection]) -> None:

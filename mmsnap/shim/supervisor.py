@@ -32,6 +32,7 @@ from mmsnap.process.trees import require_trees
 from mmsnap.profiles import Profile
 from mmsnap.shim import packets
 from mmsnap.shim.member import Phase, ProgramMember
+from mmsnap.shim.naming import name_here
 from mmsnap.shim.outputs import Outputs
 from mmsnap.shim.work import Work
 from mmsnap_sdk import calls
@@ -78,9 +79,10 @@ def supervise(order: Order) -> int:
     criu = find()
     captured = require_trees(order.captured)
     application = order.application
-    freezer = make_freezer(f"{application.group}.{application.member}")
+    name = name_here(application.group, application.member, order.address)
+    freezer = make_freezer(name)
     outputs = Outputs()
-    lock = NetworkLock(criu, f"{application.group}.{application.member}")
+    lock = NetworkLock(criu, name)
     lock.remove_leftover()
     first = FirstProcess(freezer, lock, outputs.writers)
     try:

@@ -77,7 +77,9 @@ class Programs:
                 stdout=stdout,
                 stderr=stderr,
             )
-        shim = Shim(process, out, err, cgroup_of(_GROUP, member))
+        shim = Shim(
+            process, out, err, cgroup_of(node.environment["MMSNAP_ADDRESS"], _GROUP, member)
+        )
         self._all.append(shim)
         await_true(
             lambda: process.poll() is not None or _is_attached(node, member),

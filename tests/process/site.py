@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mmsnap.shim.naming import name_here
+
 MMSNAP = Path(sys.executable).with_name("mmsnap")
 _START_SECONDS = 30.0
 _V2_MOUNTS = ("/sys/fs/cgroup/unified", "/sys/fs/cgroup")
@@ -110,7 +112,7 @@ class Site:
                 stdout=stdout,
                 stderr=stderr,
             )
-        shim = Shim(process, out, err, cgroup_of(group, member, freezer))
+        shim = Shim(process, out, err, cgroup_of(self.address, group, member, freezer))
         self.shims.append(shim)
         await_true(
             lambda: process.poll() is not None or member in self.attached(group),
@@ -177,8 +179,8 @@ def await_true(condition: Callable[[], Any], what: str, seconds: float = _START_
         time.sleep(0.05)
 
 
-def cgroup_of(group: str, member: str, freezer: int = 2) -> Path:
+def cgroup_of(address: str, group: str, member: str, freezer: int = 2) -> Path:
     """Where the freezer of a program is."""
     v2 = [mount for mount in _V2_MOUNTS if Path(mount, "cgroup.controllers").exists()]
     mounts = [*v2, _V1_MOUNT] if freezer == 2 else [_V1_MOUNT]
-    return Path(mounts[0]) / "mmsnap" / f"{group}.{member}"
+    return Path(mounts[0]) / "mmsnap" / name_here(group, member, address)

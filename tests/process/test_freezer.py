@@ -12,7 +12,7 @@ import pytest
 
 from mmsnap.process.freezer import make_freezer
 from tests.process.programs import COUNTER, ECHO_CLIENT, ECHO_SERVER
-from tests.process.site import Shim, Site, await_true
+from tests.process.site import Shim, Site, await_true, cgroup_of
 from tests.process.test_faults import in_the_cut
 from tests.process.test_group import free_port
 
@@ -61,7 +61,7 @@ def test_nothing_stays_frozen_behind_a_killed_shim(here: Site) -> None:
     counter = here.run("g", "m", sys.executable, "-c", COUNTER, "4", freezer=1)
     await_true(lambda: len(counter.lines) > 3, "it counts")
     (pid,) = counter.pids()
-    (Path("/sys/fs/cgroup/freezer/mmsnap/g.m") / "freezer.state").write_text("FROZEN")
+    (cgroup_of(here.address, "g", "m", freezer=1) / "freezer.state").write_text("FROZEN")
     time.sleep(0.1)
     os.kill(counter.process.pid, signal.SIGKILL)
     await_true(lambda: not Path(f"/proc/{pid}").exists(), "the watchdog ended it", 10)
