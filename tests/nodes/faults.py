@@ -228,14 +228,10 @@ def wired_theatre() -> Iterator[Theatre]:
         _, calls, links = wired_node(nodes, "n2")
         for wire in (calls, links):
             wires.callback(wire.close)
-        nodes.nodes.append(
-            Node(
-                "n3",
-                nodes.nodes[0].pool.parent.with_name("n3"),
-                nodes.authority,
-                nodes.etcd.endpoints,
-            )
-        )
+        folder = nodes.nodes[0].pool.parent.with_name("n3")
+        third = Node("n3", folder, nodes.authority, nodes.etcd.endpoints)
+        third.start()
+        nodes.nodes.append(third)
         with _with_bank(nodes, links) as made:
             yield made
         assert links.carried, "nothing passed the wire, so nothing was shown"

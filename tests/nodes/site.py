@@ -30,7 +30,7 @@ _SECONDS = 40.0
 
 
 class Node:
-    """One service with its pool."""
+    """One service with its pool; `start` it."""
 
     def __init__(
         self,
@@ -55,7 +55,6 @@ class Node:
         self.environment = os.environ | {"MMSNAP_ADDRESS": self.address}
         self._etcd = etcd
         self._log = folder / "agent.log"
-        self.start()
 
     @property
     def log(self) -> str:
@@ -63,6 +62,11 @@ class Node:
 
     def start(self, *more: str) -> None:
         """Starts the service, and returns when it answers."""
+        self.launch(*more)
+        self.await_answer()
+
+    def launch(self, *more: str) -> None:
+        """Starts the service."""
         words = [*self.host.inside, MMSNAP, "agent", "--pool", self.pool, "--node", self.name]
         words += ["--tls", self.tls, "--roles", self.roles]
         words += ["--listen", f"{self.host.address}:{self.port}"]
@@ -73,6 +77,9 @@ class Node:
             self.process = subprocess.Popen(
                 [*words, *more], env=self.environment, stdout=log, stderr=log
             )
+
+    def await_answer(self) -> None:
+        """Returns when the service answers."""
         await_true(
             lambda: self.mmsnap("ps").returncode == 0 or self.process.poll() is not None,
             f"{self.name} serves",
@@ -199,7 +206,7 @@ class Bank:
 
 
 class Cluster:
-    """Nodes n1, n2, ... and what they share."""
+    """Nodes n1, n2, ... and what they share; `start` them."""
 
     def __init__(
         self,
@@ -216,6 +223,13 @@ class Cluster:
             Node(f"n{n}{domain}", folder / f"n{n}", self.authority, etcd.endpoints, host, options)
             for n, host in enumerate(hosts or [THIS_ONE] * size, start=1)
         ]
+
+    def start(self) -> None:
+        """Starts all at once."""
+        for node in self.nodes:
+            node.launch()
+        for node in self.nodes:
+            node.await_answer()
 
     def close(self) -> None:
         for node in self.nodes:
@@ -244,6 +258,7 @@ def cluster(
     with etcd_cluster(3, hosts) as etcd:
         made = Cluster(folder, etcd, size, hosts, options, domain)
         try:
+            made.start()
             yield made
         finally:
             made.close()

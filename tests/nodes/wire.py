@@ -92,5 +92,6 @@ def wired_node(cluster: Cluster, name: str) -> tuple[Node, Wire, Wire]:
     options += ("--link-port", str(links.port))
     folder = first.pool.parent.with_name(name)
     node = Node(name, folder, cluster.authority, cluster.etcd.endpoints, options=options)
+    node.start()
     cluster.nodes.append(node)
     return node, calls, links
