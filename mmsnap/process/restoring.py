@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -27,12 +27,10 @@ from mmsnap.process.criu import Criu, Running
 from mmsnap.process.first import First
 from mmsnap.process.freezer import Freezer
 from mmsnap.process.manifest import Manifest, Part
-from mmsnap.process.numbers import numbers_in_use
+from mmsnap.process.numbers import await_free
 from mmsnap.process.whereabouts import Moves
 
 _LOG: Final = "restore.log"
-_GOING_SECONDS: Final = 5.0
-_STEP_SECONDS: Final = 0.005
 _PID_LIMIT: Final = 1 << 22  # PID_MAX_LIMIT of the kernel
 
 
@@ -64,7 +62,7 @@ def restore(
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(mode=0o700)
     outer_count = _prepare(part.images, work, moves)
-    _await_numbers(part.images, first)
+    await_free(numbers_of(image_file.tasks(part.images)), first.pid)
     _leave_room_for_criu(part.images, first)
     inherited = [
         f"--inherit-fd=fd[{fd}]:pipe:[{inode}]"
@@ -100,18 +98,16 @@ def let_go(freezer: Freezer) -> None:
             continue
 
 
-def _await_numbers(images: Path, first: First) -> None:
-    """Returns when the numbers of its processes are free: what had them may just be going."""
-    wanted = {number for task in image_file.tasks(images) for number in (task.pid, *task.threads)}
-    deadline = time.monotonic() + _GOING_SECONDS
-    while True:
-        taken = numbers_in_use(first.pid)
-        held = sorted(wanted & taken.keys())
-        if not held:
-            return
-        if time.monotonic() > deadline:
-            raise MmsnapError(f"process id {held[0]} is in use by {taken[held[0]]}")
-        time.sleep(_STEP_SECONDS)
+def numbers_of(tasks: Sequence[pb.TaskEntry]) -> set[int]:
+    """What its processes are called, and whom CRIU makes for a moment: leaders that had ended.
+
+    A session or a group that the program was in from the start is not its own; it joins that which
+    its first process is in now.
+    """
+    own = {number for task in tasks for number in (task.pid, *task.threads)}
+    led = {number for task in tasks for number in (task.session, task.process_group)}
+    root = next(task for task in tasks if not task.parent_pid)
+    return own | led - {0, root.session, root.process_group}
 
 
 def _leave_room_for_criu(images: Path, first: First) -> None:
