@@ -64,11 +64,17 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Quiesce:
-    """Let no update begin, wait for the open ones, then say Held."""
+    """Let no update begin, wait for the open ones, then say Held.
+
+    `cut`: then do as Cut says, with its budget, and say CutDone instead; Held only if that takes
+    long.
+    """
 
     epoch: int
     lease_ns: int
     update_timeout_ns: int
+    cut: bool = False
+    max_pause_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +192,11 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """No update is open and none can begin."""
+    """No update is open and none can begin; `copying`: and CutDone follows without an order."""
 
     epoch: int
     waited_ns: int
+    copying: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +207,7 @@ class CutDone:
     pages: int
     size_bytes: int
     copy_ns: int
+    waited_ns: int = 0  # where no Held says so
 
 
 @dataclass(frozen=True, slots=True)

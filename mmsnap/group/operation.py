@@ -27,7 +27,7 @@ class Step:
     budget_ns: int
     held: bool  # members stand still during it, and need their leases renewed
     only: frozenset[str] | None = None  # who is asked; None: everybody
-    # Who is given the order right behind the one of the step before, and may answer in that one.
+    # Who does it on the order of the step before already, and answers both at once.
     ahead: frozenset[str] = frozenset()
 
 
@@ -84,16 +84,20 @@ class Operation(ABC):
         if isinstance(report, Void):
             return self._stumble(Failure(Cause.VOID, (member,), self.step), now_ns)
         if isinstance(report, Failed):
-            failure = Failure(Cause.FAILED, (member,), self.step, report.reason, report.status)
+            step = self._step_of(report)
+            failure = Failure(Cause.FAILED, (member,), step, report.reason, report.status)
             return self._stumble(failure, now_ns)
-        if self._answers_ahead(member, report):
+        is_ahead = self._answers_ahead(member, report)
+        if is_ahead:
             self._ahead.add(member)
+        elif self._deciding or member not in self._awaited or not self._answers(report):
             return []
-        if self._deciding or member not in self._awaited or not self._answers(report):
-            return []
-        self._awaited.discard(member)
         self._note(member, report, now_ns)
-        return self._when_answered(now_ns)
+        orders = [] if is_ahead else self._behind(member, report)
+        if member not in self._awaited:
+            return orders
+        self._awaited.discard(member)
+        return [*orders, *self._when_answered(now_ns)]
 
     def lose(self, member: str, now_ns: int) -> list[Effect]:
         """A member's connection ended."""
@@ -172,12 +176,8 @@ class Operation(ABC):
         if step.held and self.max_pause_ns and self._quiesced_ns is not None:
             self._deadline_ns = min(self._deadline_ns, self._quiesced_ns + self.max_pause_ns)
         self._renew_ns = now_ns + self._budgets.lease_ns // 2 if step.held else None
-        orders = [Send(step.order, tuple(member for member in asked if member not in step.ahead))]
-        following = self._following()
-        if following is not None and following.ahead:
-            ahead = tuple(member for member in self._asked(following) if member in following.ahead)
-            orders.append(Send(following.order, ahead))
-        effects: list[Effect] = [each for each in orders if each.members]
+        told = tuple(member for member in asked if member not in step.ahead)
+        effects: list[Effect] = [Send(step.order, told)] if told else []
         return effects + (self._when_answered(now_ns) if not self._awaited else [])
 
     def _following(self) -> Step | None:
@@ -206,6 +206,13 @@ class Operation(ABC):
 
     def _answers(self, report: EpochReport) -> bool:
         return type(report) is self._steps[self._at].answer
+
+    def _step_of(self, report: Failed) -> str:
+        """The step under way, or the one that its member was ahead in."""
+        following = self._following()
+        if following is not None and following.ahead and report.order == following.order:
+            return following.order.name.lower()
+        return self.step
 
     def _answers_ahead(self, member: str, report: EpochReport) -> bool:
         following = self._following()
@@ -238,6 +245,10 @@ class Operation(ABC):
         return self._stumble(Failure(cause, slow, self.step), now_ns)
 
     # ---- what differs ----
+
+    def _behind(self, member: str, report: EpochReport) -> list[Effect]:
+        """What one that answered is ordered by itself."""
+        return []
 
     @abstractmethod
     def _note(self, member: str, report: EpochReport, now_ns: int) -> None:

@@ -37,8 +37,8 @@ def encode(order: Order, token: int) -> bytes:
             words = (flags, order.hook_budget_ns, order.max_pause_ns)
             return pack(Kind.BEGIN, token, order.epoch, words=words, text=order.name)
         case m.Quiesce():
-            timeout_ns = order.update_timeout_ns
-            return pack(Kind.QUIESCE, token, order.epoch, order.lease_ns, (timeout_ns,))
+            words = (order.update_timeout_ns, int(order.cut), order.max_pause_ns)
+            return pack(Kind.QUIESCE, token, order.epoch, order.lease_ns, words)
         case m.Cut():
             return pack(Kind.CUT, token, order.epoch, order.lease_ns, (order.max_pause_ns,))
         case m.Check():
@@ -73,8 +73,8 @@ _Reader = Callable[[int, list[int], bytes], Report]
 _READERS: Final[dict[int, _Reader]] = {
     Kind.HELLO: lambda _, w, text: m.Hello(w[0], w[1], w[2]),
     Kind.READY: lambda epoch, w, text: m.Ready(epoch, w[0], w[1]),
-    Kind.HELD: lambda epoch, w, text: m.Held(epoch, w[0]),
-    Kind.CUT_DONE: lambda epoch, w, text: m.CutDone(epoch, w[0], w[1], w[2]),
+    Kind.HELD: lambda epoch, w, text: m.Held(epoch, w[0], bool(w[1])),
+    Kind.CUT_DONE: lambda epoch, w, text: m.CutDone(epoch, *w[:4]),
     Kind.SEALED: lambda epoch, w, text: m.Sealed(epoch, w[0], w[1], w[2], bool(w[3]), *w[4:8]),
     Kind.VOID: lambda epoch, w, text: m.Void(epoch),
     Kind.DONE: lambda epoch, w, text: m.Done(epoch, w[0]),
@@ -144,9 +144,11 @@ def encode_report(report: Report, token: int) -> bytes:
         case m.Ready():
             return pack(Kind.READY, token, report.epoch, words=(report.dirty_pages, report.hook_ns))
         case m.Held():
-            return pack(Kind.HELD, token, report.epoch, words=(report.waited_ns,))
+            return pack(
+                Kind.HELD, token, report.epoch, words=(report.waited_ns, int(report.copying))
+            )
         case m.CutDone():
-            figures = (report.pages, report.size_bytes, report.copy_ns)
+            figures = (report.pages, report.size_bytes, report.copy_ns, report.waited_ns)
             return pack(Kind.CUT_DONE, token, report.epoch, words=figures)
         case m.Sealed():
             return pack(Kind.SEALED, token, report.epoch, words=_sealed_words(report))

@@ -240,7 +240,8 @@ enum mm_message_kind {
     MM_MSG_WELCOME = 1,
     MM_MSG_BEGIN = 2, /* word0 AUTOMATIC and MM_BEGIN flags, word1 hook deadline, word2 max_pause or 0; text:
                          checkpoint name */
-    MM_MSG_QUIESCE = 3, /* word0 timeout for open updates */
+    MM_MSG_QUIESCE = 3, /* word0 timeout for open updates, word1 1: and CUT without another order, word2 its
+                           max_pause or 0 */
     MM_MSG_CUT = 4, /* word0 max_pause or 0 */
     MM_MSG_RESUME = 5,
     MM_MSG_COMMIT = 6,
@@ -254,8 +255,8 @@ enum mm_message_kind {
     /* member to service */
     MM_MSG_HELLO = 33, /* token; word0 pid, word1 epoch in doubt or 0, word2 highest epoch seen */
     MM_MSG_READY = 34, /* word0 dirty pages, word1 hook_ns */
-    MM_MSG_HELD = 35, /* word0 ns waited for updates */
-    MM_MSG_CUT_DONE = 36, /* word0 pages, word1 bytes, word2 ns of scan and copy */
+    MM_MSG_HELD = 35, /* word0 ns waited for updates, word1 1: CUT_DONE follows without another order */
+    MM_MSG_CUT_DONE = 36, /* word0 pages, word1 bytes, word2 ns of scan and copy, word3 as of HELD */
     MM_MSG_SEALED = 37, /* word0 pause_ns, word1 pages, word2 bytes, word3 1 = crash only, word4 hook_ns;
                          * of an unmodified program's pause: word5 freeze, word6 dump, word7 thaw */
     MM_MSG_VOID = 38, /* thawed by its lease; the epoch can not commit */

@@ -13,6 +13,9 @@
 #define SLACK_PAGES 1024u
 #define STRAY_ROUNDS 3
 #define LOOK_AT_CLOCK_PAGES 64u
+/* A tenth of a second, where memory and scanning are slow. */
+#define LONG_COPY_PAGES 8192u
+#define LONG_SCAN_BYTES (64ull << 30)
 #define UNAPPLIED_FACTOR                                                                                     \
     2 /* logs that a reader keeps from being applied may gather to this times the region */
 
@@ -25,6 +28,8 @@ typedef struct collection {
     uint64_t pages;       /* seen in this scan */
     uint64_t waiting;     /* seen, not copied yet: it is copied when the one after it is known */
     uint64_t deadline_ns; /* 0: none */
+    uint64_t copied;
+    const mm_checkpoint *cut; /* NULL: nobody stands still */
     int status;
 } collection;
 
@@ -32,10 +37,15 @@ static const uint8_t *bytes_of(const mm_region *region, uint64_t page) {
     return region->address + page * MM_PAGE_SIZE;
 }
 
+static void tell_long(const mm_checkpoint *cut) {
+    if (cut && cut->on_long) cut->on_long(cut->on_long_context);
+}
+
 static void copy_page(collection *collection, uint64_t page, uint64_t next_page) {
     mm_region *region = collection->region;
     const uint8_t *bytes = bytes_of(region, page), *next = bytes_of(region, next_page);
     if (collection->status != MM_OK) return; /* pending all the same */
+    if (++collection->copied == LONG_COPY_PAGES) tell_long(collection->cut);
     if (region->slots[page]) {
         mm_delta_renew(&region->log, region->slots[page] - 1, bytes, next);
     } else if (region->log.count == region->log.capacity) {
@@ -286,7 +296,11 @@ static int fail_cut(const mm_region *region, const mm_checkpoint *checkpoint, in
 
 int mm_checkpoint_cut(mm_region *region, mm_checkpoint *checkpoint) {
     MM_ASSERT(checkpoint->held);
-    collection collection = {.region = region};
+    collection collection = {.region = region, .cut = checkpoint};
+    if (region->extent > LONG_SCAN_BYTES) {
+        tell_long(checkpoint);
+        collection.copied = LONG_COPY_PAGES;
+    }
     if (checkpoint->max_pause_ns) collection.deadline_ns = checkpoint->shut_ns + checkpoint->max_pause_ns;
     int stray = 0;
     int status = mm_region_arm(region); /* nothing to do, unless the region grew since begin */

@@ -180,6 +180,49 @@ static int begin_restore(mm_member *member, const mm_message *order) {
     return MM_OK;
 }
 
+/* While held. CUT_DONE says what was waited for updates where no HELD did. */
+static void cut_held(mm_member *member, const mm_message *order, uint64_t waited_ns) {
+    uint64_t start = mm_now_ns();
+    member->checkpoint.max_pause_ns = order->word[0];
+    int status = check_whole(member);
+    if (status == MM_OK) status = mm_checkpoint_cut(member->region, &member->checkpoint);
+    if (status != MM_OK) {
+        fail(member, order, status);
+        return;
+    }
+    member->state = MM_MEMBER_CUT;
+    const mm_checkpoint_info *info = &member->checkpoint.info;
+    answer(member, (mm_message){.kind = MM_MSG_CUT_DONE,
+                                .epoch = order->epoch,
+                                .word = {info->bytes_written / MM_PAGE_SIZE, info->bytes_written,
+                                         mm_now_ns() - start, waited_ns}});
+}
+
+static void cut(mm_member *member, const mm_message *order) {
+    renew_lease(member, order);
+    cut_held(member, order, 0);
+}
+
+typedef struct long_cut {
+    mm_member *member;
+    mm_message held;
+} long_cut;
+
+/* Who waits for us takes one that neither stands still nor has copied for hung. */
+static void say_held(void *context) {
+    const long_cut *cut = context;
+    answer(cut->member, cut->held);
+}
+
+static void cut_at_once(mm_member *member, const mm_message *order, uint64_t waited_ns) {
+    mm_message cut = {.kind = MM_MSG_CUT, .epoch = order->epoch, .word = {order->word[2]}};
+    long_cut context = {member, {.kind = MM_MSG_HELD, .epoch = order->epoch, .word = {waited_ns, 1}}};
+    member->checkpoint.on_long = say_held;
+    member->checkpoint.on_long_context = &context;
+    cut_held(member, &cut, waited_ns);
+    member->checkpoint.on_long = NULL;
+}
+
 static void quiesce(mm_member *member, const mm_message *order) {
     int status = MM_OK;
     if (member->state == MM_MEMBER_IDLE || order->epoch > member->epoch) {
@@ -204,25 +247,11 @@ static void quiesce(mm_member *member, const mm_message *order) {
         return;
     }
     member->state = MM_MEMBER_HELD;
-    answer(member, (mm_message){.kind = MM_MSG_HELD, .epoch = order->epoch, .word = {mm_now_ns() - start}});
-}
-
-static void cut(mm_member *member, const mm_message *order) {
-    uint64_t start = mm_now_ns();
-    renew_lease(member, order);
-    member->checkpoint.max_pause_ns = order->word[0];
-    int status = check_whole(member);
-    if (status == MM_OK) status = mm_checkpoint_cut(member->region, &member->checkpoint);
-    if (status != MM_OK) {
-        fail(member, order, status);
-        return;
-    }
-    member->state = MM_MEMBER_CUT;
-    const mm_checkpoint_info *info = &member->checkpoint.info;
-    answer(member, (mm_message){.kind = MM_MSG_CUT_DONE,
-                                .epoch = order->epoch,
-                                .word = {info->bytes_written / MM_PAGE_SIZE, info->bytes_written,
-                                         mm_now_ns() - start}});
+    uint64_t waited_ns = mm_now_ns() - start;
+    if (order->word[1] == 1 && !member->restoring)
+        cut_at_once(member, order, waited_ns);
+    else
+        answer(member, (mm_message){.kind = MM_MSG_HELD, .epoch = order->epoch, .word = {waited_ns}});
 }
 
 static void resume(mm_member *member, const mm_message *order) {

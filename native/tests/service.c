@@ -53,14 +53,22 @@ mm_message service_accept(service *service) {
     return hello;
 }
 
-void tell_leased(service *service, int kind, uint64_t epoch, uint64_t word0, uint64_t lease_ns) {
-    mm_message message = {.magic = MM_MESSAGE_MAGIC,
-                          .kind = (uint16_t)kind,
-                          .epoch = epoch,
-                          .lease_ns = lease_ns,
-                          .word = {word0}};
-    if (kind == MM_MSG_BEGIN) snprintf(message.text, sizeof message.text, "c%d", (int)epoch);
+static void send_message(service *service, mm_message message) {
+    message.magic = MM_MESSAGE_MAGIC;
     CHECK(send(service->fd, &message, sizeof message, MSG_NOSIGNAL) == (ssize_t)sizeof message);
+}
+
+void tell_leased(service *service, int kind, uint64_t epoch, uint64_t word0, uint64_t lease_ns) {
+    mm_message message = {.kind = (uint16_t)kind, .epoch = epoch, .lease_ns = lease_ns, .word = {word0}};
+    if (kind == MM_MSG_BEGIN) snprintf(message.text, sizeof message.text, "c%d", (int)epoch);
+    send_message(service, message);
+}
+
+void tell_to_quiesce_and_cut(service *service, uint64_t epoch, uint64_t max_pause_ns) {
+    send_message(service, (mm_message){.kind = MM_MSG_QUIESCE,
+                                       .epoch = epoch,
+                                       .lease_ns = LEASE_NS,
+                                       .word = {0, 1, max_pause_ns}});
 }
 
 void tell(service *service, int kind, uint64_t epoch, uint64_t word0) {

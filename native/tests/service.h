@@ -20,6 +20,7 @@ void service_hang_up(service *);
 
 /* An order with a lease of LEASE_NS. */
 void tell(service *, int kind, uint64_t epoch, uint64_t word0);
+void tell_to_quiesce_and_cut(service *, uint64_t epoch, uint64_t max_pause_ns);
 void tell_leased(service *, int kind, uint64_t epoch, uint64_t word0, uint64_t lease_ns);
 /* The next answer, which must be of this kind and epoch. */
 mm_message hear(service *, int kind, uint64_t epoch);

@@ -156,7 +156,7 @@ class BankWorld(World):
         member = self.members[name]
         super().deliver(name, order)
         epoch = self.operation.epoch
-        if isinstance(order, m.Cut) and member.cut_at.get(epoch) == self.now:
+        if isinstance(order, (m.Quiesce, m.Cut)) and member.cut_at.get(epoch) == self.now:
             self.snapshots[epoch].setdefault(name, deepcopy(self.books[name]))
         if isinstance(order, m.Resume) and member.state == "sealed":
             self._sealed.add(name)

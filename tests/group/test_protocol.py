@@ -5,7 +5,16 @@ Every world is made from a seed; a failure names it, and replays from it.
 
 import pytest
 
-from mmsnap.group import EMPTY_EPOCH, Cause, CheckpointOperation, RestoreOperation
+from mmsnap.group import (
+    EMPTY_EPOCH,
+    Cause,
+    CheckpointOperation,
+    Failure,
+    RestoreOperation,
+    Send,
+)
+from mmsnap.group import messages as m
+from mmsnap.group.messages import Kind
 from tests.group.invariants import judge_checkpoint, judge_restore
 from tests.group.world import BUDGETS, Trouble, World
 
@@ -82,6 +91,7 @@ def test_abort_releases_at_once_and_not_by_lease() -> None:
 def test_slow_cut_keeps_its_leases() -> None:
     """A cut longer than the lease must not void itself while the service lives."""
     world = World(1, size=2, trouble=CALM)
+    world.members["m1"].manner = "old"
     operation = checkpoint(1, world)
     deliver = world.deliver
 
@@ -124,6 +134,50 @@ def test_hung_member_is_named_and_the_others_run_on() -> None:
     assert operation.finished.failure is not None
     assert operation.finished.failure.cause is Cause.TIMEOUT
     assert operation.finished.failure.members == ("m1",)
+
+
+def stand_still(size: int = 2) -> CheckpointOperation:
+    """An operation that has just ordered its members to stand still, at time 0."""
+    operation = checkpoint(7, World(0, size=size, trouble=CALM))
+    operation.start(0)
+    for number in range(size):
+        operation.receive(f"m{number}", m.Ready(7, 1, 0), 0)
+    assert operation.step == "quiesce"
+    return operation
+
+
+def test_one_that_copies_for_long_is_not_taken_for_hung() -> None:
+    operation = stand_still()
+    assert operation.receive("m0", m.CutDone(7, 1, 4096, 1), 1) == []
+    assert operation.receive("m1", m.Held(7, 0, copying=True), 2) == [], "nothing is ordered twice"
+    assert operation.step == "cut"
+    operation.tick(BUDGETS.quiesce_ns + BUDGETS.answer_ns)
+    assert operation.finished is None
+    assert Send(Kind.RESUME, ("m0", "m1")) in operation.receive("m1", m.CutDone(7, 9, 9, 9), 300)
+
+
+def test_one_that_says_nothing_is_not_waited_for_as_if_it_copied() -> None:
+    operation = stand_still()
+    operation.receive("m0", m.CutDone(7, 1, 4096, 1), 1)
+    operation.tick(BUDGETS.quiesce_ns + BUDGETS.answer_ns)
+    assert operation.finished is not None
+    assert operation.finished.failure == Failure(Cause.TIMEOUT, ("m1",), "quiesce")
+
+
+def test_one_that_knows_no_order_for_both_is_given_the_second_at_once() -> None:
+    operation = stand_still()
+    assert operation.receive("m1", m.Held(7, 0), 1) == [Send(Kind.CUT, ("m1",))]
+    assert operation.receive("m1", m.Held(7, 0), 2) == [], "and once"
+    assert operation.receive("m0", m.CutDone(7, 1, 4096, 1), 3) == []
+    assert Send(Kind.RESUME, ("m0", "m1")) in operation.receive("m1", m.CutDone(7, 1, 1, 1), 4)
+
+
+def test_a_failed_cut_is_called_one_although_the_order_was_to_stand_still() -> None:
+    operation = stand_still()
+    operation.receive("m1", m.Failed(7, Kind.CUT, 5, "pool is full"), 1)
+    assert operation.finished is not None
+    assert operation.finished.failure is not None
+    assert operation.finished.failure.step == "cut"
 
 
 def test_group_without_members_is_refused() -> None:

@@ -19,6 +19,7 @@ BUDGETS = Budgets(
     lease_ns=200, hooks_ns=100, begin_ns=400, quiesce_ns=150, answer_ns=50, cut_ns=400,
     seal_ns=400, restore_ns=400,
 )  # fmt: skip
+MANNERS = ("quick", "slow", "old")
 Order = m.Order
 Report = m.EpochReport
 
@@ -40,6 +41,7 @@ class Member:
     """The rules of native/src/member.c, with the reasons left out."""
 
     name: str
+    manner: str = "quick"  # or "slow": says Held before it cuts; "old": cuts on another order only
     seen: int = 0
     state: str = "idle"  # idle, begun, held, cut, sealed
     epoch: int = 0
@@ -84,9 +86,7 @@ class Member:
                 if fails:
                     return [self.failed(order)]
                 self.lease_ends = now + order.lease_ns
-                self.state = "cut"
-                self.cut_at[epoch] = now
-                return [m.CutDone(epoch, 1, 4096, 1)]
+                return self.cut(now)
             case m.Renew() if epoch == self.epoch and self.held:
                 self.lease_ends = now + order.lease_ns
             case m.Restore() if epoch == self.epoch and self.state == "held":
@@ -117,7 +117,15 @@ class Member:
         self.state = "held"
         self.hold_began = now
         self.lease_ends = now + order.lease_ns
-        return [m.Held(self.epoch, 0)]
+        if not order.cut or self.manner == "old":
+            return [m.Held(self.epoch, 0)]
+        held = [m.Held(self.epoch, 0, copying=True)] if self.manner == "slow" else []
+        return [*held, *self.cut(now)]
+
+    def cut(self, now: int) -> list[Report]:
+        self.state = "cut"
+        self.cut_at[self.epoch] = now
+        return [m.CutDone(self.epoch, 1, 4096, 1)]
 
     def resume(self, now: int) -> list[Report]:
         if self.state == "void":
@@ -146,7 +154,7 @@ class World:
         self.random = random.Random(seed)
         self.trouble = trouble
         self.now = 0
-        self.members = {f"m{i}": Member(f"m{i}") for i in range(size)}
+        self.members = {f"m{i}": Member(f"m{i}", MANNERS[i % 3]) for i in range(size)}
         self.recorded: set[int] = set()
         self.head = 0
         self.recorded_at = 0

@@ -11,7 +11,7 @@ from typing import Any
 from mmsnap.catalog import GroupCheckpoint, ScheduleOutcome, SqliteCatalog
 from mmsnap.errors import BusyError
 from mmsnap.group import CheckpointOperation, Effect
-from mmsnap.group.messages import EpochReport, Held
+from mmsnap.group.messages import CutDone, EpochReport
 from mmsnap.node import live_group, regions, scheduled_run, sweep
 from mmsnap.node.conductor import Conductor
 
@@ -22,8 +22,7 @@ class _RunsAhead(CheckpointOperation):
     def _when_answered(self, now_ns: int) -> list[Effect]:
         if self.step in ("quiesce", "cut"):
             for member in self._awaited:
-                self._held.setdefault(member, Held(self.epoch, 0))
-                self._held_at_ns.setdefault(member, now_ns)
+                self._stands_still(member, 0, now_ns)
             self._awaited.clear()
         return super()._when_answered(now_ns)
 
@@ -42,7 +41,7 @@ def _breaks() -> None:
     """The thread of the members' lines fails in the middle of a cut."""
 
     def receive(self: Conductor, member: str, report: EpochReport, now_ns: int) -> None:
-        if isinstance(report, Held):
+        if isinstance(report, CutDone):
             raise RuntimeError("a fault of the test")
         _receive(self, member, report, now_ns)
 

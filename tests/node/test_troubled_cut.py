@@ -90,7 +90,7 @@ def test_member_that_hangs_while_quiescing_is_named_within_the_budget(
 ) -> None:
     attempt = Attempt(pair)
     odd.say(Kind.READY, odd.expect(Kind.BEGIN))
-    odd.expect(Kind.QUIESCE, Kind.CUT)
+    odd.expect(Kind.QUIESCE)
     attempt.failed_with(MmsnapError, "member odd at quiesce")
     odd.expect(Kind.ABORT)
     attempt.stalled(2.5)

@@ -31,7 +31,7 @@ PHASES = {
     "begin": Kind.BEGIN,
     "pre-copy": Kind.READY,
     "quiesce": Kind.QUIESCE,
-    "cut": Kind.CUT,
+    "cut": Kind.CUT_DONE,
     "resume": Kind.RESUME,
     "seal": Kind.SEALED,
     "commit": Kind.COMMIT,
