@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 import pytest
+
+_LOCK: Final = Path("/run/mmsnap-tests-packages.lock")
 
 
 def require_packages(names: Iterable[str]) -> None:
@@ -19,10 +23,17 @@ def require_packages(names: Iterable[str]) -> None:
 
 
 def install_packages(names: Iterable[str]) -> None:
-    """Installs what is missing, and says so; as root."""
-    wanted = [name for name in names if not _is_installed(name)]
-    if not wanted:
+    """Installs what is missing, and says so; as root. One run of tests after the other."""
+    if all(map(_is_installed, names := tuple(names))):
         return
+    with _LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        wanted = [name for name in names if not _is_installed(name)]
+        if wanted:
+            _install(wanted)
+
+
+def _install(wanted: list[str]) -> None:
     print(f"installing Debian's {' '.join(wanted)}", flush=True)
     # Debian starts what it installs; here only the tests start servers.
     policy = Path("/usr/sbin/policy-rc.d")
