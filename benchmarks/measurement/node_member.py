@@ -19,6 +19,7 @@ import numpy as np
 
 import mmsnap
 from measurement.writing import PAGE_BYTES, choose_pages, fill
+from mmsnap.errors import MmsnapError
 from mmsnap.memory import Region
 
 GROUP: Final = "six"
@@ -27,6 +28,7 @@ _PAGES_PER_UPDATE: Final = 16
 _UPDATES_AT_ONCE: Final = 8
 _PACE_SECONDS: Final = 0.0002
 _WORTH_NOTING_NS: Final = 20_000
+_PATIENCE_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,8 @@ class NodeMember:
 
     def choose(self, fraction: float, seed: int) -> None:
         """Which pages are written next; returns when nothing of the last cut is left to do."""
-        self._app.region.settle()
-        self._alone.settle()
+        for region in (self._app.region, self._alone):
+            _settle(region)
         self._value += 1
         places = np.array(choose_pages(self._of_alone.nbytes // PAGE_BYTES, fraction, seed))
         self._updates = np.array_split(places, max(1, len(places) // _PAGES_PER_UPDATE))
@@ -112,3 +114,16 @@ class NodeMember:
                 if number % _UPDATES_AT_ONCE == 0:
                     time.sleep(_PACE_SECONDS)
             self._written.set()
+
+
+def _settle(region: Region) -> None:
+    """Waits until nothing is left to do, and until nobody else reads what is being moved."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            region.settle()
+            return
+        except MmsnapError as error:
+            if not error.retryable or time.monotonic() > deadline:
+                raise
+        time.sleep(_PACE_SECONDS)
