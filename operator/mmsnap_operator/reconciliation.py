@@ -7,7 +7,6 @@ what somebody deleted or changed by hand is put right, and it does not matter wh
 from __future__ import annotations
 
 import datetime
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -18,6 +17,7 @@ from mmsnap_operator.configuration import Configuration
 from mmsnap_operator.deployment import Context, agents_objects, base_objects, etcd_objects
 from mmsnap_operator.deployment.agents import COMPONENT as AGENT_COMPONENT
 from mmsnap_operator.deployment.etcd import COMPONENT as ETCD_COMPONENT
+from mmsnap_operator.etcd_set import apply_set
 from mmsnap_operator.names import (
     AGENTS,
     AUTHORITY_SECRET,
@@ -34,12 +34,9 @@ from mmsnap_operator.names import (
 from mmsnap_operator.status import status_of
 from mmsnap_operator.surroundings import Surroundings
 
-log = logging.getLogger(__name__)
-
 Manifest = dict[str, Any]
 
 _NOT_FOUND: Final = 404
-_INVALID: Final = 422
 _WEBHOOK: Final = {MANAGED_BY_LABEL: OPERATOR, COMPONENT_LABEL: "webhook"}
 _ETCD_OBJECTS: Final = (
     (kinds.STATEFUL_SET, ETCD),
@@ -121,7 +118,11 @@ class _Run:
         if self.wanted.etcd is None:
             await self._remove_etcd()
         for manifest in etcd_objects(self.context, self.wanted):
-            await self._apply_etcd(manifest)
+            await (
+                apply_set(self.api, manifest)
+                if manifest["kind"] == kinds.STATEFUL_SET.name
+                else self.api.apply(manifest)
+            )
         if await self._may_start_agents():
             for manifest in agents_objects(self.context, self.wanted):
                 await self.api.apply(manifest)
@@ -168,30 +169,6 @@ class _Run:
 
     async def _secret(self, name: str) -> Manifest | None:
         return await self.api.get(kinds.SECRET, name, self.context.namespace)
-
-    async def _apply_etcd(self, manifest: Manifest) -> None:
-        """What can not be changed in place is made anew, as long as there is no data."""
-        try:
-            await self.api.apply(manifest)
-        except ApiError as error:
-            if error.status != _INVALID or manifest["kind"] != "StatefulSet":
-                raise
-            if not await self._drop_unused_volumes():
-                log.warning("etcd keeps its volumes: %s", error)
-                return
-            await self.api.delete(kinds.STATEFUL_SET, ETCD, self.context.namespace)
-            await self.api.apply(manifest)
-
-    async def _drop_unused_volumes(self) -> bool:
-        """Delete etcd's claims, if none was ever bound."""
-        labels = self.context.selector(ETCD_COMPONENT)
-        claims = await self.api.list(kinds.VOLUME_CLAIM, self.context.namespace, labels)
-        if any(claim.get("status", {}).get("phase") != "Pending" for claim in claims):
-            return False
-        for claim in claims:
-            name = claim["metadata"]["name"]
-            await self.api.delete(kinds.VOLUME_CLAIM, name, self.context.namespace)
-        return True
 
     async def _remove_etcd(self) -> None:
         """Made before an existing one was named. Its volumes stay: the catalog is in them."""
