@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mmsnap.process.criu import find
+from mmsnap.shim.naming import name_here
 from tests.process.programs import COUNTER, ECHO_CLIENT, ECHO_SERVER
 from tests.process.site import Shim, Site, await_true
 from tests.process.test_group import free_port
@@ -162,9 +163,9 @@ def test_criu_killed_in_the_cut_fails_the_checkpoint_and_says_what_may_be_broken
     server, client = pair(here)
 
     def kill_criu() -> None:
-        await_true(lambda: criu_pids("g.server"), "CRIU works", 10)
+        await_true(lambda: criu_pids(name_here("g", "server", here.address)), "CRIU works", 10)
         time.sleep(after_ms / 1000)
-        for pid in criu_pids("g.server"):
+        for pid in criu_pids(name_here("g", "server", here.address)):
             os.kill(pid, signal.SIGKILL)
 
     ended = in_the_cut(here, server, kill_criu)
@@ -205,11 +206,11 @@ def criu_pids(program: str) -> list[int]:
             words = (path / "cmdline").read_bytes().split(b"\0") if path.name.isdecimal() else []
             if b"dump" not in words or b"nsenter" in words[0]:
                 continue
-            (given,) = (word for word in words if word.startswith(b"--freeze-cgroup="))
+            given = next(word for word in words if word.startswith(b"--freeze-cgroup="))
             # CRIU is given its cgroup as a descriptor: the path is another one in a pod.
             descriptor = given.decode().rpartition("/")[2]
             if (path / "fd" / descriptor).readlink().name == program:
                 found.append(int(path.name))
-        except OSError:
+        except (OSError, StopIteration):  # the latter: what CRIU itself started
             continue
     return found
