@@ -6,6 +6,7 @@ Its members can be killed and come back.
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -68,8 +69,10 @@ class EtcdCluster:
         process.wait()
 
     def stop(self, number: int) -> None:
-        """SIGSTOP, until `go_on`."""
-        self._processes[number].send_signal(signal.SIGSTOP)
+        """SIGSTOP, until `go_on`; returns when every thread stands still."""
+        process = self._processes[number]
+        process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def go_on(self, number: int) -> None:
         self._processes[number].send_signal(signal.SIGCONT)

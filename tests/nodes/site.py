@@ -91,8 +91,9 @@ class Node:
         self.process.wait()
 
     def stop(self) -> None:
-        """SIGSTOP, until `go_on`."""
+        """SIGSTOP, until `go_on`; returns when every thread stands still."""
         self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def go_on(self) -> None:
         self.process.send_signal(signal.SIGCONT)
