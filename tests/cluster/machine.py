@@ -7,6 +7,7 @@ the namespaces and mounts go with the last of them, and only its disk, a folder,
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import time
@@ -18,6 +19,7 @@ from tests.cluster.cgroups import Group, hierarchies
 
 _BIRTH: Final = Path(__file__).with_name("birth.sh")
 _BIRTH_SECONDS: Final = 20.0
+_END_SECONDS: Final = 20.0
 _NAMESPACES: Final = ("--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup")
 
 
@@ -104,16 +106,20 @@ class Machine:
             return None
 
     def kill(self, name: str, signal_number: int = signal.SIGKILL) -> None:
-        """Ends what `start` began, and only that process; returns when it is gone."""
+        """Ends what `start` began, and only that process; returns when all its threads are gone.
+
+        Until then it has its ports, though it may be in no list of processes any more.
+        """
         pid = self.pid_of(name)
         if pid is None:
             return
-        os.kill(pid, signal_number)
-        deadline = time.monotonic() + 20
-        while self.pid_of(name) == pid:
-            if time.monotonic() > deadline:
+        process = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(process, signal_number)
+            if not select.select([process], [], [], _END_SECONDS)[0]:
                 raise TimeoutError(f"{name} on {self.name} does not end")
-            time.sleep(0.02)
+        finally:
+            os.close(process)
 
     def _is_born(self) -> bool:
         try:
