@@ -161,7 +161,8 @@ def test_operator_that_dies_takes_a_second_checkpoint(site: RequestsSite, aware:
     uid = site.cluster.get("checkpointrequest", made, "-n", aware)["metadata"]["uid"]
     told = site.mmsnap("checkpoint", "list", f"{aware}--sdk", "-o", "json")
     assert told.count(uid) == 1
-    site.operator.await_condition("Ready", "True", seconds=120)
+    # Until its successor is asked about requests, nobody makes one.
+    eventually(lambda: bool(site.checkpoint(aware, "sdk")), "a retry", 120)
 
 
 def test_two_requests_at_once_are_mixed(site: RequestsSite, aware: str) -> None:
