@@ -156,6 +156,16 @@ class TestEnd:
         assert reason_of(ended) == ("Failed", "CheckpointNotMade")
         assert "exceeded quota" in ended["conditions"][0]["message"]
 
+    def test_api_server_that_knows_no_roles_yet_is_taken_at_its_word(self) -> None:
+        api, agents = demo_cluster(), FakeAgents()
+        words = 'checkpoints "one" is forbidden: User "operator" cannot create resource'
+        api.refusals["create Checkpoint"] = ApiError(403, words)
+        with pytest.raises(ApiError):  # to be run again
+            carried_out(api, agents)
+        del api.refusals["create Checkpoint"]
+        assert reason_of(carried_out(api, agents)) == ("True", "Committed")
+        assert agents.takes == 1
+
     def test_namespace_that_goes_is_held_up(self) -> None:
         api = demo_cluster()
         api.refusals["create Checkpoint"] = ApiError(403, "it is being terminated")

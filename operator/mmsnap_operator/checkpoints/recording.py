@@ -73,7 +73,7 @@ async def _made(api: Api, wanted: Mapping[str, Any]) -> Mapping[str, Any] | None
         if error.status in (_FORBIDDEN, _NOT_FOUND) and await _goes(api, namespace):
             log.warning("%s/%s: no object: %s", namespace, name, error.message)
             return None
-        if error.status not in _LASTING:
+        if error.status not in _LASTING or error.is_about_roles:
             raise
         spec = wanted["spec"]
         raise Refused(

@@ -24,6 +24,7 @@ Manifest = dict[str, Any]
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
 _TOKEN_FILE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+_FORBIDDEN: Final = 403
 _NOT_FOUND: Final = 404
 
 
@@ -39,6 +40,14 @@ class ApiError(Exception):
         super().__init__(f"{message} ({status})")
         self.status = status
         self.message = message
+
+    @property
+    def is_about_roles(self) -> bool:
+        """No role allows it: what an API server that has just started says of whatever there is.
+
+        A quota or a webhook forbids in other words.
+        """
+        return self.status == _FORBIDDEN and ': User "' in self.message
 
 
 class Api:

@@ -43,7 +43,8 @@ def refusal(error: Exception) -> Refused:
     if isinstance(error, Refused):
         return error
     if isinstance(error, ApiError):
-        lasting = 400 <= error.status < 500 and error.status not in _PASSING
+        passes = error.status in _PASSING or error.is_about_roles
+        lasting = 400 <= error.status < 500 and not passes
         return Refused("ApiServer", f"the API server: {error}", lasting=lasting)
     if isinstance(error, TimeoutError) and not isinstance(error, MmsnapError):
         return Refused("ApiServer", "the API server does not answer", lasting=False)
