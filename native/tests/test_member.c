@@ -45,21 +45,29 @@ static void test_a_checkpoint_from_begin_to_commit(void) {
     finish(&site);
 }
 
+static void begin_epoch(site *site, uint64_t epoch) {
+    tell(&site->service, MM_MSG_BEGIN, epoch, 0);
+    hear(&site->service, MM_MSG_READY, epoch);
+}
+
+static void end_epoch(site *site, uint64_t epoch) {
+    tell(&site->service, MM_MSG_RESUME, epoch, 0);
+    hear(&site->service, MM_MSG_SEALED, epoch);
+    tell(&site->service, MM_MSG_COMMIT, epoch, 0);
+    hear(&site->service, MM_MSG_DONE, epoch);
+}
+
 static void test_quiesce_and_cut_in_one_order(void) {
     site site;
     start(&site, 0);
     write_all(&site, 1);
-    tell(&site.service, MM_MSG_BEGIN, 5, 0);
-    hear(&site.service, MM_MSG_READY, 5);
+    begin_epoch(&site, 5);
     write_all(&site, 2);
     tell_to_quiesce_and_cut(&site.service, 5, 0);
     mm_message done = hear(&site.service, MM_MSG_CUT_DONE, 5); /* and no HELD before */
     CHECK(done.word[0] >= PAGES && done.word[2] > 0 && done.word[3] > 0);
     CHECK(!is_running(&site));
-    tell(&site.service, MM_MSG_RESUME, 5, 0);
-    hear(&site.service, MM_MSG_SEALED, 5);
-    tell(&site.service, MM_MSG_COMMIT, 5, 0);
-    hear(&site.service, MM_MSG_DONE, 5);
+    end_epoch(&site, 5);
     expect_checkpoint(&site, 5, 2);
     finish(&site);
 }
@@ -68,8 +76,7 @@ static void test_a_cut_that_fails_is_told_as_one_although_the_order_was_to_quies
     site site;
     start(&site, 0);
     write_all(&site, 1);
-    tell(&site.service, MM_MSG_BEGIN, 5, 0);
-    hear(&site.service, MM_MSG_READY, 5);
+    begin_epoch(&site, 5);
     tell_to_quiesce_and_cut(&site.service, 5, 1);
     hear_failed(&site.service, MM_MSG_CUT, 5, MM_E_PAUSE);
     CHECK(runs_soon(&site));
@@ -91,16 +98,12 @@ static void test_who_has_much_to_copy_says_first_that_it_is_held(void) {
     memset(mm_region_address(site.region), 1, size_bytes); /* so that there is room for all of it */
     for (int is_much = 1; is_much >= 0; is_much--) {
         uint64_t epoch = is_much ? 5 : 6, written_bytes = is_much ? size_bytes : 4096;
-        tell(&site.service, MM_MSG_BEGIN, epoch, 0);
-        hear(&site.service, MM_MSG_READY, epoch);
+        begin_epoch(&site, epoch);
         memset(mm_region_address(site.region), (int)epoch, written_bytes);
         tell_to_quiesce_and_cut(&site.service, epoch, 0);
         if (is_much) CHECK(hear(&site.service, MM_MSG_HELD, epoch).word[1] == 1);
         hear(&site.service, MM_MSG_CUT_DONE, epoch);
-        tell(&site.service, MM_MSG_RESUME, epoch, 0);
-        hear(&site.service, MM_MSG_SEALED, epoch);
-        tell(&site.service, MM_MSG_COMMIT, epoch, 0);
-        hear(&site.service, MM_MSG_DONE, epoch);
+        end_epoch(&site, epoch);
         CHECK_OK(mm_region_settle(site.region));
     }
     finish(&site);

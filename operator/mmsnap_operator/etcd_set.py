@@ -19,13 +19,12 @@ log = logging.getLogger(__name__)
 Manifest = Mapping[str, Any]
 
 _INVALID: Final = 422
-_CLAIM_PREFIX: Final = "data-"
 
 
 async def apply_set(api: Api, wanted: Manifest) -> None:
     """Make the set what it is to be; volumes that were bound stay as they are."""
     claims = await _claims(api, wanted)
-    await _drop(api, await _stale(api, wanted, claims))
+    await _drop(api, wanted, await _stale(api, wanted, claims))
     try:
         await api.apply(wanted)
     except ApiError as error:
@@ -36,7 +35,7 @@ async def apply_set(api: Api, wanted: Manifest) -> None:
             return
         metadata = wanted["metadata"]
         await api.delete(kinds.STATEFUL_SET, metadata["name"], metadata["namespace"])
-        await _drop(api, await _claims(api, wanted))
+        await _drop(api, wanted, await _claims(api, wanted))
         await api.apply(wanted)
 
 
@@ -46,7 +45,7 @@ async def _claims(api: Api, wanted: Manifest) -> Sequence[Manifest]:
 
 
 async def _stale(api: Api, wanted: Manifest, claims: Sequence[Manifest]) -> list[Manifest]:
-    """Those never bound that are of another class than the one that is wanted."""
+    """Those of another class than the one that is wanted."""
     (template,) = wanted["spec"]["volumeClaimTemplates"]
     storage_class = template["spec"].get("storageClassName")
     if storage_class:
@@ -55,21 +54,19 @@ async def _stale(api: Api, wanted: Manifest, claims: Sequence[Manifest]) -> list
         # The default at some time; which one it was is not written anywhere.
         possible = {one["metadata"]["name"] for one in await api.list(kinds.STORAGE_CLASS)}
     return [
-        claim
-        for claim in claims
-        if _never_bound(claim) and claim["spec"].get("storageClassName") not in {*possible, None}
+        claim for claim in claims if claim["spec"].get("storageClassName") not in {*possible, None}
     ]
 
 
-async def _drop(api: Api, claims: Sequence[Manifest]) -> None:
-    """With the pods that wait for them: a claim does not go before who uses it."""
-    for claim in claims:
+async def _drop(api: Api, wanted: Manifest, claims: Sequence[Manifest]) -> None:
+    """Those never bound, with the pods that wait: a claim does not go before who uses it."""
+    (template,) = wanted["spec"]["volumeClaimTemplates"]
+    for claim in filter(_never_bound, claims):
         name, namespace = claim["metadata"]["name"], claim["metadata"]["namespace"]
-        if not _never_bound(claim):
-            continue
         log.info("etcd's claim %s was never bound: made anew", name)
         await api.delete(kinds.VOLUME_CLAIM, name, namespace)
-        await api.delete(kinds.POD, name.removeprefix(_CLAIM_PREFIX), namespace)
+        pod = name.removeprefix(f"{template['metadata']['name']}-")
+        await api.delete(kinds.POD, pod, namespace)
 
 
 def _never_bound(claim: Manifest) -> bool:

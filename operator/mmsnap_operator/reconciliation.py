@@ -118,11 +118,10 @@ class _Run:
         if self.wanted.etcd is None:
             await self._remove_etcd()
         for manifest in etcd_objects(self.context, self.wanted):
-            await (
-                apply_set(self.api, manifest)
-                if manifest["kind"] == kinds.STATEFUL_SET.name
-                else self.api.apply(manifest)
-            )
+            if manifest["kind"] == kinds.STATEFUL_SET.name:
+                await apply_set(self.api, manifest)
+            else:
+                await self.api.apply(manifest)
         if await self._may_start_agents():
             for manifest in agents_objects(self.context, self.wanted):
                 await self.api.apply(manifest)
