@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "error.h"
+#include "thread.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -10,9 +11,10 @@
 #define DEFAULT_HOLD_TIMEOUT_NS (10 * MM_SECOND_NS)
 #define PRECOPY_ROUNDS 4
 #define PRECOPY_WORTH_PAGES 512u /* fewer are copied in the pause faster than another round pays */
+#define COMPANY_PAGES 1024u /* half a millisecond for one thread; waking another costs some 20 us */
+#define COLLECT_STEP_BYTES (128u << 20) /* while the application runs */
 #define SLACK_PAGES 1024u
 #define STRAY_ROUNDS 3
-#define LOOK_AT_CLOCK_PAGES 64u
 /* A tenth of a second, where memory and scanning are slow. */
 #define LONG_COPY_PAGES 8192u
 #define LONG_SCAN_BYTES (64ull << 30)
@@ -21,53 +23,35 @@
 
 /* ---- collecting and copying -------------------------------------------------- */
 
-#define NO_PAGE UINT64_MAX
-
 typedef struct collection {
     mm_region *region;
     uint64_t pages;       /* seen in this scan */
-    uint64_t waiting;     /* seen, not copied yet: it is copied when the one after it is known */
+    uint64_t listed;         /* in all scans */
     uint64_t deadline_ns; /* 0: none */
-    uint64_t copied;
     const mm_checkpoint *cut; /* NULL: nobody stands still */
+    int in_company;           /* the second thread copies, too */
     int status;
 } collection;
-
-static const uint8_t *bytes_of(const mm_region *region, uint64_t page) {
-    return region->address + page * MM_PAGE_SIZE;
-}
 
 static void tell_long(const mm_checkpoint *cut) {
     if (cut && cut->on_long) cut->on_long(cut->on_long_context);
 }
 
-static void copy_page(collection *collection, uint64_t page, uint64_t next_page) {
+static void list_page(collection *collection, uint64_t page) {
     mm_region *region = collection->region;
-    const uint8_t *bytes = bytes_of(region, page), *next = bytes_of(region, next_page);
     if (collection->status != MM_OK) return; /* pending all the same */
-    if (++collection->copied == LONG_COPY_PAGES) tell_long(collection->cut);
-    if (region->slots[page]) {
-        mm_delta_renew(&region->log, region->slots[page] - 1, bytes, next);
-    } else if (region->log.count == region->log.capacity) {
-        collection->status = MM_E_AGAIN;
-    } else {
-        region->slots[page] = (uint32_t)mm_delta_append(&region->log, (uint32_t)page, bytes, next) + 1;
+    if (++collection->listed == LONG_COPY_PAGES) tell_long(collection->cut);
+    if (!region->slots[page]) {
+        if (region->log.count == region->log.capacity) {
+            collection->status = MM_E_AGAIN;
+            return;
+        }
+        region->slots[page] = (uint32_t)mm_delta_add(&region->log, (uint32_t)page) + 1;
     }
-    if (collection->deadline_ns && page % LOOK_AT_CLOCK_PAGES == 0 && mm_now_ns() > collection->deadline_ns)
-        collection->status = MM_E_PAUSE;
+    mm_copyist_list(&region->copyist, region->slots[page] - 1);
 }
 
-static void copy_when_next_is_known(collection *collection, uint64_t page) {
-    if (collection->waiting != NO_PAGE) copy_page(collection, collection->waiting, page);
-    collection->waiting = page;
-}
-
-static void copy_last(collection *collection) {
-    if (collection->waiting != NO_PAGE) copy_page(collection, collection->waiting, collection->waiting);
-    collection->waiting = NO_PAGE;
-}
-
-static void copy_run(void *context, uintptr_t start, uintptr_t end) {
+static void list_run(void *context, uintptr_t start, uintptr_t end) {
     collection *collection = context;
     mm_region *region = collection->region;
     uint64_t first = (start - (uintptr_t)region->address) / MM_PAGE_SIZE;
@@ -75,8 +59,19 @@ static void copy_run(void *context, uintptr_t start, uintptr_t end) {
     collection->pages += last - first;
     for (uint64_t page = first; page < last; page++) {
         mm_pages_add(&region->pending, page); /* first: the scan has consumed the kernel's knowledge of it */
-        copy_when_next_is_known(collection, page);
+        list_page(collection, page);
     }
+}
+
+static void copy_listed(collection *collection) {
+    mm_copyist *copyist = &collection->region->copyist;
+    int in_company = collection->in_company && copyist->listed_count >= COMPANY_PAGES;
+    if (in_company) mm_copyist_call(copyist);
+    while (collection->status == MM_OK && mm_copyist_copy(copyist)) {
+        mm_thread_give_way();
+        if (collection->deadline_ns && mm_now_ns() > collection->deadline_ns) collection->status = MM_E_PAUSE;
+    }
+    if (in_company) mm_copyist_dismiss(copyist);
 }
 
 static void count_run(void *context, uintptr_t start, uintptr_t end) {
@@ -97,9 +92,15 @@ static void note_run(void *context, uintptr_t start, uintptr_t end) {
 static int collect(collection *collection, mm_run_fn visit) {
     mm_region *region = collection->region;
     collection->pages = 0;
-    collection->waiting = NO_PAGE;
-    int status = mm_tracker_collect(&region->tracker, region->address, region->armed, visit, collection);
-    copy_last(collection);
+    mm_copyist_begin(&region->copyist, &region->log, region->address);
+    uint64_t armed = region->armed, step = collection->cut ? armed : COLLECT_STEP_BYTES;
+    int status = MM_OK;
+    for (uint64_t at = 0; at < armed && status == MM_OK; at += step) {
+        mm_thread_give_way();
+        status = mm_tracker_collect(&region->tracker, region->address + at,
+                                    armed - at < step ? armed - at : step, visit, collection);
+    }
+    if (status == MM_OK) copy_listed(collection);
     return status == MM_OK ? collection->status : status;
 }
 
@@ -107,9 +108,10 @@ static int collect(collection *collection, mm_run_fn visit) {
 static int copy_left_over(collection *collection) {
     mm_region *region = collection->region;
     if (region->log.count == region->pending.count) return collection->status;
+    mm_copyist_begin(&region->copyist, &region->log, region->address);
     for (uint64_t page = 0; (page = mm_pages_next(&region->pending, page)) != UINT64_MAX; page++)
-        if (!region->slots[page]) copy_when_next_is_known(collection, page);
-    copy_last(collection);
+        if (!region->slots[page]) list_page(collection, page);
+    copy_listed(collection);
     return collection->status;
 }
 
@@ -142,11 +144,16 @@ int mm_region_reuse(mm_region *region, mm_delta *delta) {
 static int open_log(mm_region *region, uint64_t pages) {
     if (region->log.fd >= 0)
         mm_delta_close(&region->log); /* committed; a reader keeps it from being applied */
-    if (region->spare.fd < 0)
-        return mm_delta_create(region->folder_fd, region->next_delta_id++, pages, &region->log);
-    region->log = region->spare;
-    region->spare = MM_DELTA_CLOSED;
-    int status = mm_delta_reserve(&region->log, pages);
+    int status;
+    if (region->spare.fd < 0) {
+        status = mm_delta_create(region->folder_fd, region->next_delta_id++, pages, &region->log);
+        if (status != MM_OK) return status;
+    } else {
+        region->log = region->spare;
+        region->spare = MM_DELTA_CLOSED;
+        status = mm_delta_reserve(&region->log, pages);
+    }
+    if (status == MM_OK) status = mm_copyist_reserve(&region->copyist, region->log.capacity);
     if (status != MM_OK) mm_region_reuse(region, &region->log);
     return status;
 }
@@ -156,7 +163,9 @@ static int reserve_more(mm_region *region) {
     int status = count_dirty(region, &dirty);
     if (status != MM_OK) return status;
     uint64_t pages = region->pending.count + dirty + dirty / 4 + SLACK_PAGES;
-    return mm_delta_reserve(&region->log, pages < extent_pages ? pages : extent_pages ? extent_pages : 1);
+    if (pages > extent_pages) pages = extent_pages ? extent_pages : 1;
+    status = mm_delta_reserve(&region->log, pages);
+    return status == MM_OK ? mm_copyist_reserve(&region->copyist, region->log.capacity) : status;
 }
 
 static uint64_t unapplied_pages(const mm_region *region) {
@@ -213,21 +222,19 @@ int mm_checkpoint_begin(mm_region *region, mm_checkpoint *checkpoint) {
     if (status == MM_OK) status = mm_region_arm(region);
     if (status == MM_OK) status = count_dirty(region, &dirty);
     if (status != MM_OK) return status;
-    dirty += region->pending.count;
+    checkpoint->dirty_pages = dirty += region->pending.count;
     uint64_t extent_pages = region->extent / MM_PAGE_SIZE + 1, pages = dirty + dirty / 4 + SLACK_PAGES;
     return open_log(region, pages < extent_pages ? pages : extent_pages);
 }
 
-int mm_checkpoint_precopy(mm_region *region, mm_checkpoint *checkpoint) {
-    (void)checkpoint;
+static int precopy(mm_region *region, mm_checkpoint *checkpoint) {
     collection collection = {.region = region};
-    uint64_t before = UINT64_MAX;
+    uint64_t before = UINT64_MAX, dirty = 0;
     for (int round = 0; round < PRECOPY_ROUNDS; round++) {
-        uint64_t dirty;
-        int status = count_dirty(region, &dirty);
-        if (status == MM_OK && round == 0) dirty += region->pending.count;
+        int status = round ? count_dirty(region, &dirty) : MM_OK;
+        if (round == 0) dirty = checkpoint->dirty_pages;
         if (status != MM_OK || dirty < PRECOPY_WORTH_PAGES || dirty > before / 2) break;
-        status = collect(&collection, copy_run);
+        status = collect(&collection, list_run);
         if (status == MM_OK) status = copy_left_over(&collection);
         if (status != MM_OK && status != MM_E_AGAIN) return status;
         collection.status = MM_OK; /* outgrown: what is left is copied later, with more room */
@@ -235,7 +242,15 @@ int mm_checkpoint_precopy(mm_region *region, mm_checkpoint *checkpoint) {
         status = reserve_more(region);
         if (status != MM_OK) return status;
     }
+    checkpoint->in_company = dirty >= COMPANY_PAGES && mm_copyist_prepare(&region->copyist);
     return MM_OK;
+}
+
+int mm_checkpoint_precopy(mm_region *region, mm_checkpoint *checkpoint) {
+    mm_thread_go_behind(NULL);
+    int status = precopy(region, checkpoint);
+    mm_thread_come_forward();
+    return status;
 }
 
 int mm_checkpoint_hold(mm_region *region, mm_checkpoint *checkpoint) {
@@ -274,7 +289,7 @@ static int recopy_strays(collection *collection, int *stray) {
         int status = count_dirty(collection->region, &written);
         *stray = written > 0;
         if (status != MM_OK || !written) return status;
-        status = collect(collection, copy_run);
+        status = collect(collection, list_run);
         if (status != MM_OK) return status;
     }
     mm_region *region = collection->region;
@@ -296,15 +311,15 @@ static int fail_cut(const mm_region *region, const mm_checkpoint *checkpoint, in
 
 int mm_checkpoint_cut(mm_region *region, mm_checkpoint *checkpoint) {
     MM_ASSERT(checkpoint->held);
-    collection collection = {.region = region, .cut = checkpoint};
+    collection collection = {.region = region, .cut = checkpoint, .in_company = checkpoint->in_company};
     if (region->extent > LONG_SCAN_BYTES) {
         tell_long(checkpoint);
-        collection.copied = LONG_COPY_PAGES;
+        collection.listed = LONG_COPY_PAGES;
     }
     if (checkpoint->max_pause_ns) collection.deadline_ns = checkpoint->shut_ns + checkpoint->max_pause_ns;
     int stray = 0;
     int status = mm_region_arm(region); /* nothing to do, unless the region grew since begin */
-    if (status == MM_OK) status = collect(&collection, copy_run);
+    if (status == MM_OK) status = collect(&collection, list_run);
     if (status == MM_OK) status = copy_left_over(&collection);
     if (status == MM_OK) status = recopy_strays(&collection, &stray);
     if (status == MM_OK && collection.deadline_ns && mm_now_ns() > collection.deadline_ns)
@@ -323,8 +338,7 @@ int mm_checkpoint_cut(mm_region *region, mm_checkpoint *checkpoint) {
 void mm_checkpoint_release(mm_region *region, mm_checkpoint *checkpoint) {
     if (!checkpoint->held) return;
     checkpoint->held = 0;
-    mm_gate_release(&region->gate);
-    checkpoint->info.pause_ns = mm_now_ns() - checkpoint->shut_ns;
+    checkpoint->info.pause_ns = mm_gate_release(&region->gate) - checkpoint->shut_ns;
 }
 
 int mm_checkpoint_commit(mm_region *region, mm_checkpoint *checkpoint) {

@@ -11,6 +11,8 @@ typedef struct mm_checkpoint {
     uint64_t hold_timeout_ns, max_pause_ns;
     uint64_t shut_ns; /* when the gate was shut */
     int held;
+    uint64_t dirty_pages; /* when it began */
+    int in_company;     /* the copyist's second thread is ready */
     void (*on_long)(void *context); /* NULL, or called once in a cut that takes a tenth of a second or more */
     void *on_long_context;
 } mm_checkpoint;

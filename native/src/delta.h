@@ -24,10 +24,11 @@ int mm_delta_create(int folder_fd, uint64_t id, uint64_t capacity, mm_delta *out
 /* More room, pages so far kept. Not for the pause: it allocates. */
 int mm_delta_reserve(mm_delta *, uint64_t capacity);
 
-/* Adds or renews a page, checksum included; `next` as of mm_copy_page(). Neither allocates nor calls the
- * system. */
-uint64_t mm_delta_append(mm_delta *, uint32_t page, const void *bytes, const void *next);
+/* A place for a page, whose bytes come with mm_delta_renew(), by any thread; or both at once. `next` as of
+ * mm_copy_page(). None allocates or calls the system. */
+uint64_t mm_delta_add(mm_delta *, uint32_t page);
 void mm_delta_renew(mm_delta *, uint64_t slot, const void *bytes, const void *next);
+uint64_t mm_delta_append(mm_delta *, uint32_t page, const void *bytes, const void *next);
 
 /* The checksum of what the log holds, where that may differ from what was copied. */
 void mm_delta_sum_again(mm_delta *, uint64_t slot);

@@ -1,6 +1,7 @@
 #include "file.h"
 
 #include "error.h"
+#include "thread.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,6 +9,8 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define ALLOCATE_STEP_BYTES (2u << 20) /* a quarter of a millisecond in memory */
 
 int mm_file_read(int fd, size_t size_max, mm_bytes *out) {
     struct stat stat;
@@ -49,12 +52,19 @@ int mm_file_write(int fd, const void *bytes, size_t size, uint64_t offset) {
 }
 
 int mm_file_allocate(int fd, uint64_t size, const char *what) {
-    int error;
-    do error = posix_fallocate(fd, 0, (off_t)size);
-    while (error == EINTR);
-    if (error == 0) return MM_OK;
-    errno = error;
-    return mm_fail_errno("%s needs %llu bytes of the pool's medium", what, (unsigned long long)size);
+    for (uint64_t at = 0; at < size; at += ALLOCATE_STEP_BYTES) {
+        uint64_t left = size - at;
+        int error;
+        mm_thread_give_way();
+        do
+            error = posix_fallocate(fd, (off_t)at,
+                                    (off_t)(left < ALLOCATE_STEP_BYTES ? left : ALLOCATE_STEP_BYTES));
+        while (error == EINTR);
+        errno = error;
+        if (error)
+            return mm_fail_errno("%s needs %llu bytes of the pool's medium", what, (unsigned long long)size);
+    }
+    return MM_OK;
 }
 
 int mm_file_create(int folder_fd, const char *name, const void *bytes, size_t size) {

@@ -108,8 +108,10 @@ int mm_gate_hold(mm_gate *gate, uint64_t deadline_ns, uint64_t *shut_ns) {
     return MM_OK;
 }
 
-void mm_gate_release(mm_gate *gate) {
+uint64_t mm_gate_release(mm_gate *gate) {
     uint32_t before = atomic_fetch_and(&gate->word, ~SHUT);
+    uint64_t opened_ns = mm_now_ns();
     MM_ASSERT(before & SHUT);
     futex_wake_all(gate);
+    return opened_ns;
 }

@@ -18,6 +18,6 @@ void mm_gate_init(mm_gate *);
 /* Shuts the gate and waits until no update is open. MM_E_QUIESCE after `deadline_ns`
  * (of mm_now_ns()), with the gate open again. `*shut_ns`: when it was shut. */
 int mm_gate_hold(mm_gate *, uint64_t deadline_ns, uint64_t *shut_ns);
-void mm_gate_release(mm_gate *);
+uint64_t mm_gate_release(mm_gate *); /* when it opened: waking those who wait comes after */
 
 #endif

@@ -10,6 +10,7 @@
 #include "error.h"
 #include "member.h"
 #include "restore.h"
+#include <sched.h>
 
 #include <string.h>
 #include <sys/socket.h>
@@ -258,6 +259,7 @@ static void resume(mm_member *member, const mm_message *order) {
     mm_region *region = member->region;
     const mm_checkpoint_info *info = &member->checkpoint.info;
     mm_checkpoint_release(region, &member->checkpoint);
+    sched_yield(); /* who waited at the gate goes before what is told to the service */
     if (!member->restoring) {
         region->in_doubt = order->epoch;
         region->doubt = *info;
@@ -269,7 +271,7 @@ static void resume(mm_member *member, const mm_message *order) {
                         .epoch = order->epoch,
                         .word = {info->pause_ns, info->bytes_written / MM_PAGE_SIZE, info->bytes_written,
                                  (info->flags & MM_CHECKPOINT_CRASH) != 0, member->hook_ns}});
-    mm_keeper_wake(region);
+    if (member->restoring) mm_keeper_wake(region);
 }
 
 static void restore(mm_member *member, const mm_message *order) {

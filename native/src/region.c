@@ -19,6 +19,7 @@ static mm_region *allocate(const char *name, mm_mode mode) {
     region->references = 1;
     region->base = (mm_base){.fd = -1, .sums_fd = -1};
     region->log = region->spare = MM_DELTA_CLOSED;
+    region->copyist = MM_COPYIST_NONE;
     region->pin = MM_PIN_NONE;
     region->journal.fd[0] = region->journal.fd[1] = -1;
     region->tracker.uffd = -1;
@@ -69,6 +70,7 @@ static int open_owner(mm_region *region, const mm_open_options *options) {
 /* Lets go of everything but the application's memory. */
 static void release(mm_region *region) {
     mm_keeper_stop(region);
+    mm_copyist_stop(&region->copyist);
     mm_delta_close(&region->log);
     mm_delta_close(&region->spare);
     mm_base_close(&region->base);
@@ -112,8 +114,14 @@ int mm_region_open(const char *pool, const char *name, const mm_open_options *op
     return MM_OK;
 }
 
+static void take_operation(mm_region *region) {
+    atomic_fetch_add(&region->awaited, 1);
+    pthread_mutex_lock(&region->operation);
+    atomic_fetch_sub(&region->awaited, 1);
+}
+
 static void shut(mm_region *region) {
-    pthread_mutex_lock(&region->operation); /* what is under way ends first */
+    take_operation(region); /* what is under way ends first */
     int was_closed = region->closed;
     /* Applying now makes the next open quick; what fails here is done then. */
     if (!was_closed && !region->read_only && mm_region_move_base(region) == MM_OK) mm_region_tidy(region);
@@ -143,6 +151,7 @@ void mm_region_unref(mm_region *region) {
     mm_history_free(&region->history);
     mm_pages_free(&region->pending);
     free(region->slots);
+    mm_copyist_free(&region->copyist);
     free(region);
 }
 
@@ -163,7 +172,7 @@ int mm_region_begin(mm_region *region, int writing) {
     if (mm_gate_depth(&region->gate))
         return mm_fail(MM_E_HELD, "not inside an update of region %s: it would wait for itself",
                        region->name);
-    pthread_mutex_lock(&region->operation);
+    take_operation(region);
     if (!region->closed) return MM_OK;
     pthread_mutex_unlock(&region->operation);
     return mm_fail(MM_E_INVALID, "region %s is closed", region->name);

@@ -4,6 +4,7 @@
 #define MM_REGION_H
 
 #include "base.h"
+#include "copyist.h"
 #include "delta.h"
 #include "gate.h"
 #include "history.h"
@@ -43,6 +44,7 @@ struct mm_region {
     /* Everything below is touched only under `operation`: one checkpoint, restore, move or deletion at a
      * time. Taken before history_lock, never after. */
     pthread_mutex_t operation;
+    _Atomic int awaited; /* threads that wait for it: the keeper hurries */
     mm_base base;
     mm_tracker tracker;
     _Atomic uint64_t armed; /* bytes from the start that are tracked; behind it every private page is dirty */
@@ -50,6 +52,7 @@ struct mm_region {
     uint32_t *slots; /* page -> its place in `log` plus one; 0: not there */
     mm_delta log; /* of the checkpoint under way */
     mm_delta spare; /* warm memory for the next one */
+    mm_copyist copyist;
     uint64_t next_delta_id;
     uint64_t leftovers[MM_LEFTOVERS_MAX]; /* deltas of a dead owner, to be removed when there is time */
     size_t leftover_count;

@@ -1,10 +1,19 @@
 #include "thread.h"
 
+#include "clock.h"
 #include "error.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
+
+#define TURN_NS 100000u
+#define AWAITED_TURN_NS 1000000u
+
+static _Thread_local int is_behind;
+static _Thread_local const _Atomic int *awaited_work;
+static _Thread_local uint64_t turn_began_ns;
 
 int mm_thread_start(pthread_t *out, void *(*main)(void *), void *argument, mm_thread_kind kind,
                     const char *what) {
@@ -22,4 +31,20 @@ int mm_thread_start(pthread_t *out, void *(*main)(void *), void *argument, mm_th
     const struct sched_param ordinary = {.sched_priority = 0};
     if (kind == MM_THREAD_BACKGROUND) pthread_setschedparam(*out, SCHED_BATCH, &ordinary);
     return MM_OK;
+}
+
+void mm_thread_go_behind(const _Atomic int *awaited) {
+    is_behind = 1;
+    awaited_work = awaited;
+    turn_began_ns = mm_now_ns();
+}
+
+void mm_thread_come_forward(void) { is_behind = 0; }
+
+void mm_thread_give_way(void) {
+    if (!is_behind) return;
+    int is_awaited = !awaited_work || atomic_load_explicit(awaited_work, memory_order_relaxed);
+    if (mm_now_ns() - turn_began_ns < (is_awaited ? AWAITED_TURN_NS : TURN_NS)) return;
+    sched_yield();
+    turn_began_ns = mm_now_ns();
 }
