@@ -247,7 +247,7 @@ static int precopy(mm_region *region, mm_checkpoint *checkpoint) {
 }
 
 int mm_checkpoint_precopy(mm_region *region, mm_checkpoint *checkpoint) {
-    mm_thread_go_behind(NULL);
+    mm_thread_go_behind();
     int status = precopy(region, checkpoint);
     mm_thread_come_forward();
     return status;

@@ -1,10 +1,9 @@
 /* A process that takes its own checkpoints: the phases one after the other, its own journal the judge. */
 #include "checkpoint.h"
 #include "error.h"
+#include "thread.h"
 
-#include <sched.h>
 #include <string.h>
-#include <time.h>
 
 #define ATTEMPTS 3 /* a log that was outgrown during the cut is given more room */
 
@@ -12,14 +11,12 @@ static int run_phases(mm_region *region, mm_checkpoint *checkpoint) {
     int status = mm_checkpoint_begin(region, checkpoint);
     if (status != MM_OK) return status;
     status = mm_checkpoint_precopy(region, checkpoint);
-    /* A thread of the application that this one keeps from its processor would see the time until now and the
-     * pause as one gap, and those at the gate what follows: they go first. A scheduler may ignore a yield
-     * before its slice is over, a sleep it can not. */
-    nanosleep(&(struct timespec){0, 1}, NULL);
+    /* A thread that waits for this processor would see the time until now and the pause as one gap. */
+    mm_thread_step_aside();
     if (status == MM_OK) status = mm_checkpoint_hold(region, checkpoint);
     if (status == MM_OK) status = mm_checkpoint_cut(region, checkpoint);
     if (status == MM_OK) mm_checkpoint_release(region, checkpoint);
-    sched_yield();
+    mm_thread_step_aside(); /* who waited at the gate goes first */
     if (status == MM_OK) status = mm_checkpoint_commit(region, checkpoint);
     if (status == MM_OK) return MM_OK;
     char why[512];

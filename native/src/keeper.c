@@ -52,7 +52,7 @@ static void keep_up(mm_region *region) {
 static void *keeper_main(void *argument) {
     mm_region *region = argument;
     mm_keeper *keeper = &region->keeper;
-    mm_thread_go_behind(&region->awaited);
+    mm_thread_go_behind();
     pthread_mutex_lock(&keeper->lock);
     while (!keeper->stop) {
         while (!keeper->asked && !keeper->stop) pthread_cond_wait(&keeper->changed, &keeper->lock);

@@ -114,14 +114,8 @@ int mm_region_open(const char *pool, const char *name, const mm_open_options *op
     return MM_OK;
 }
 
-static void take_operation(mm_region *region) {
-    atomic_fetch_add(&region->awaited, 1);
-    pthread_mutex_lock(&region->operation);
-    atomic_fetch_sub(&region->awaited, 1);
-}
-
 static void shut(mm_region *region) {
-    take_operation(region); /* what is under way ends first */
+    pthread_mutex_lock(&region->operation); /* what is under way ends first */
     int was_closed = region->closed;
     /* Applying now makes the next open quick; what fails here is done then. */
     if (!was_closed && !region->read_only && mm_region_move_base(region) == MM_OK) mm_region_tidy(region);
@@ -172,7 +166,7 @@ int mm_region_begin(mm_region *region, int writing) {
     if (mm_gate_depth(&region->gate))
         return mm_fail(MM_E_HELD, "not inside an update of region %s: it would wait for itself",
                        region->name);
-    take_operation(region);
+    pthread_mutex_lock(&region->operation);
     if (!region->closed) return MM_OK;
     pthread_mutex_unlock(&region->operation);
     return mm_fail(MM_E_INVALID, "region %s is closed", region->name);

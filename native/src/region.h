@@ -44,7 +44,6 @@ struct mm_region {
     /* Everything below is touched only under `operation`: one checkpoint, restore, move or deletion at a
      * time. Taken before history_lock, never after. */
     pthread_mutex_t operation;
-    _Atomic int awaited; /* threads that wait for it: the keeper hurries */
     mm_base base;
     mm_tracker tracker;
     _Atomic uint64_t armed; /* bytes from the start that are tracked; behind it every private page is dirty */

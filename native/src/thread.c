@@ -6,13 +6,11 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdatomic.h>
 
-#define TURN_NS 100000u
-#define AWAITED_TURN_NS 1000000u
+#define TURN_NS 500000u
+#define ASIDE_NS 200000
 
 static _Thread_local int is_behind;
-static _Thread_local const _Atomic int *awaited_work;
 static _Thread_local uint64_t turn_began_ns;
 
 int mm_thread_start(pthread_t *out, void *(*main)(void *), void *argument, mm_thread_kind kind,
@@ -33,18 +31,17 @@ int mm_thread_start(pthread_t *out, void *(*main)(void *), void *argument, mm_th
     return MM_OK;
 }
 
-void mm_thread_go_behind(const _Atomic int *awaited) {
+void mm_thread_go_behind(void) {
     is_behind = 1;
-    awaited_work = awaited;
     turn_began_ns = mm_now_ns();
 }
 
 void mm_thread_come_forward(void) { is_behind = 0; }
 
+void mm_thread_step_aside(void) { nanosleep(&(struct timespec){0, ASIDE_NS}, NULL); }
+
 void mm_thread_give_way(void) {
-    if (!is_behind) return;
-    int is_awaited = !awaited_work || atomic_load_explicit(awaited_work, memory_order_relaxed);
-    if (mm_now_ns() - turn_began_ns < (is_awaited ? AWAITED_TURN_NS : TURN_NS)) return;
-    sched_yield();
+    if (!is_behind || mm_now_ns() - turn_began_ns < TURN_NS) return;
+    mm_thread_step_aside();
     turn_began_ns = mm_now_ns();
 }

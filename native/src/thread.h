@@ -13,13 +13,16 @@ typedef enum mm_thread_kind {
  * threads. */
 int mm_thread_start(pthread_t *out, void *(*main)(void *), void *argument, mm_thread_kind, const char *what);
 
-/* From here on the calling thread works behind the application's back. `awaited`: how many wait for what it
- * does; NULL: somebody does all the time. */
-void mm_thread_go_behind(const _Atomic int *awaited);
+/* Whoever wants this processor has it for a fifth of a millisecond. A yield may be ignored until the slice of
+ * 4 ms is over, and who slept no longer than a moment took the processor back before a fault was served. */
+void mm_thread_step_aside(void);
+
+/* From here on the calling thread works behind the application's back, */
+void mm_thread_go_behind(void);
 void mm_thread_come_forward(void);
 
-/* Between two steps of such work: whoever wants this processor has it first, or would stand still for 4 ms,
- * the scheduler's slice; where the work is awaited, not quite as often. Nothing in other threads. */
+/* and between two steps of such work steps aside when it has had half a millisecond. In other threads nothing
+ * happens. */
 void mm_thread_give_way(void);
 
 #endif
