@@ -37,12 +37,13 @@ static void tell_long(const mm_checkpoint *cut) {
     if (cut && cut->on_long) cut->on_long(cut->on_long_context);
 }
 
+/* A page for which there is no room is pending all the same. One that has its place is listed whatever
+ * happened: the scan has marked it again, and nobody would ask for it any more. */
 static void list_page(collection *collection, uint64_t page) {
     mm_region *region = collection->region;
-    if (collection->status != MM_OK) return; /* pending all the same */
     if (++collection->listed == LONG_COPY_PAGES) tell_long(collection->cut);
     if (!region->slots[page]) {
-        if (region->log.count == region->log.capacity) {
+        if (collection->status != MM_OK || region->log.count == region->log.capacity) {
             collection->status = MM_E_AGAIN;
             return;
         }
@@ -63,11 +64,14 @@ static void list_run(void *context, uintptr_t start, uintptr_t end) {
     }
 }
 
+/* All of the list, also where the room ran out: what has a place in the log is not listed again. Except in a
+ * cut that fails anyway. */
 static void copy_listed(collection *collection) {
     mm_copyist *copyist = &collection->region->copyist;
+    if (collection->cut && collection->status != MM_OK) return;
     int in_company = collection->in_company && copyist->listed_count >= COMPANY_PAGES;
     if (in_company) mm_copyist_call(copyist);
-    while (collection->status == MM_OK && mm_copyist_copy(copyist)) {
+    while (collection->status != MM_E_PAUSE && mm_copyist_copy(copyist)) {
         mm_thread_give_way();
         if (collection->deadline_ns && mm_now_ns() > collection->deadline_ns) collection->status = MM_E_PAUSE;
     }

@@ -14,6 +14,8 @@
 /* Some 15 us of work: what the one waits for at most when the other took the last. */
 #define PAGES_AT_ONCE 32u
 
+#define YIELDS 64u /* some 20 us; sleeping and waking take longer than the other's pages */
+
 #define OPEN 1u
 #define INSIDE 2u
 #define STOP 4u
@@ -59,6 +61,10 @@ int mm_copyist_copy(mm_copyist *copyist) {
 
 /* ---- the second thread ------------------------------------------------------------- */
 
+static void wake(mm_copyist *copyist) {
+    syscall(SYS_futex, &copyist->door, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+}
+
 static void *second_main(void *argument) {
     mm_copyist *copyist = argument;
     uint32_t door;
@@ -69,6 +75,7 @@ static void *second_main(void *argument) {
             while ((atomic_load(&copyist->door) & OPEN) && mm_copyist_copy(copyist)) continue;
             mm_copy_fence();
             atomic_fetch_and(&copyist->door, ~(INSIDE | OPEN)); /* nothing is left to take: not again */
+            wake(copyist);
         }
     }
     return NULL;
@@ -76,7 +83,7 @@ static void *second_main(void *argument) {
 
 static void ring(mm_copyist *copyist, uint32_t bit) {
     atomic_fetch_or(&copyist->door, bit);
-    syscall(SYS_futex, &copyist->door, FUTEX_WAKE_PRIVATE, INT_MAX, NULL, NULL, 0);
+    wake(copyist);
 }
 
 int mm_copyist_prepare(mm_copyist *copyist) {
@@ -99,10 +106,16 @@ int mm_copyist_prepare(mm_copyist *copyist) {
 /* In the pause: one system call, some 10 us, so that the copying takes half as long. */
 void mm_copyist_call(mm_copyist *copyist) { ring(copyist, OPEN); }
 
-/* In the pause: it lasts as long as the other's last pages, and a processor that the two share goes to it. */
+/* In the pause: it lasts as long as the other's last pages. Where the two share a processor after all it goes
+ * to the other, also if this thread's class of scheduling is a higher one. */
 void mm_copyist_dismiss(mm_copyist *copyist) {
-    atomic_fetch_and(&copyist->door, ~OPEN);
-    while (atomic_load(&copyist->door) & INSIDE) sched_yield();
+    uint32_t door = atomic_fetch_and(&copyist->door, ~OPEN) & ~OPEN;
+    for (unsigned turn = 0; door & INSIDE; door = atomic_load(&copyist->door)) {
+        if (turn++ < YIELDS)
+            sched_yield();
+        else
+            syscall(SYS_futex, &copyist->door, FUTEX_WAIT_PRIVATE, door, NULL, NULL, 0);
+    }
 }
 
 void mm_copyist_stop(mm_copyist *copyist) {

@@ -15,8 +15,10 @@ static int run_phases(mm_region *region, mm_checkpoint *checkpoint) {
     mm_thread_step_aside();
     if (status == MM_OK) status = mm_checkpoint_hold(region, checkpoint);
     if (status == MM_OK) status = mm_checkpoint_cut(region, checkpoint);
-    if (status == MM_OK) mm_checkpoint_release(region, checkpoint);
-    mm_thread_step_aside(); /* who waited at the gate goes first */
+    if (status == MM_OK) {
+        mm_checkpoint_release(region, checkpoint);
+        mm_thread_step_aside(); /* who waited at the gate goes first */
+    }
     if (status == MM_OK) status = mm_checkpoint_commit(region, checkpoint);
     if (status == MM_OK) return MM_OK;
     char why[512];

@@ -52,13 +52,12 @@ int mm_file_write(int fd, const void *bytes, size_t size, uint64_t offset) {
 }
 
 int mm_file_allocate(int fd, uint64_t size, const char *what) {
-    for (uint64_t at = 0; at < size; at += ALLOCATE_STEP_BYTES) {
+    uint64_t step = mm_thread_is_behind() ? ALLOCATE_STEP_BYTES : size;
+    for (uint64_t at = 0; at < size; at += step) {
         uint64_t left = size - at;
         int error;
         mm_thread_give_way();
-        do
-            error = posix_fallocate(fd, (off_t)at,
-                                    (off_t)(left < ALLOCATE_STEP_BYTES ? left : ALLOCATE_STEP_BYTES));
+        do error = posix_fallocate(fd, (off_t)at, (off_t)(left < step ? left : step));
         while (error == EINTR);
         errno = error;
         if (error)

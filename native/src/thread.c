@@ -38,6 +38,8 @@ void mm_thread_go_behind(void) {
 
 void mm_thread_come_forward(void) { is_behind = 0; }
 
+int mm_thread_is_behind(void) { return is_behind; }
+
 void mm_thread_step_aside(void) { nanosleep(&(struct timespec){0, ASIDE_NS}, NULL); }
 
 void mm_thread_give_way(void) {

@@ -20,6 +20,7 @@ void mm_thread_step_aside(void);
 /* From here on the calling thread works behind the application's back, */
 void mm_thread_go_behind(void);
 void mm_thread_come_forward(void);
+int mm_thread_is_behind(void);
 
 /* and between two steps of such work steps aside when it has had half a millisecond. In other threads nothing
  * happens. */

@@ -35,6 +35,23 @@ uint32_t __wrap_mm_copy_page(void *to, const void *from, const void *next) {
     return mm_crc32c_page(from);
 }
 
+/* What the application writes before and after a scan, by the number of the scan. */
+static mm_region *scanned;
+static int scan_number;
+static void (*before_scan)(mm_region *, int number), (*after_scan)(mm_region *, int number);
+
+int __real_mm_tracker_collect(mm_tracker *, void *address, uint64_t size, mm_run_fn, void *context);
+int __wrap_mm_tracker_collect(mm_tracker *, void *address, uint64_t size, mm_run_fn, void *context);
+int __wrap_mm_tracker_collect(mm_tracker *tracker, void *address, uint64_t size, mm_run_fn visit,
+                              void *context) {
+    if (!scanned) return __real_mm_tracker_collect(tracker, address, size, visit, context);
+    scan_number++;
+    before_scan(scanned, scan_number);
+    int status = __real_mm_tracker_collect(tracker, address, size, visit, context);
+    after_scan(scanned, scan_number);
+    return status;
+}
+
 typedef int (*phase_fn)(mm_region *, mm_checkpoint *);
 static const phase_fn phases[] = {mm_checkpoint_begin, mm_checkpoint_precopy, mm_checkpoint_hold,
                                   mm_checkpoint_cut};
@@ -159,6 +176,69 @@ static void test_log_outgrown_between_begin_and_cut(void) {
     shut_region(region);
     region = open_large(pool);
     for (uint64_t page = 0; page < LARGE_PAGES; page++) CHECK(is_stamped(region, page, page + 1));
+    shut_region(region);
+}
+
+/* What was found before the room ran out has its place in the log: it must be copied, too. */
+static void test_log_outgrown_while_copying_ahead(void) {
+    const char *pool = scratch_pool();
+    mm_region *region = open_large(pool);
+    take_checkpoint(region, "empty");
+    for (uint64_t page = 0; page < LARGE_PAGES / 4; page++) stamp(region, 4 * page, 1);
+    CHECK_OK(mm_region_begin(region, 1));
+    mm_checkpoint checkpoint = named(region, "outgrown");
+    CHECK_OK(mm_checkpoint_begin(region, &checkpoint));
+    CHECK(region->log.capacity < LARGE_PAGES);
+    for (uint64_t page = 0; page < LARGE_PAGES; page++) stamp(region, page, page + 1);
+    CHECK_OK(mm_checkpoint_precopy(region, &checkpoint));
+    CHECK(region->log.count > 0);
+    CHECK_OK(mm_checkpoint_hold(region, &checkpoint));
+    CHECK_OK(mm_checkpoint_cut(region, &checkpoint));
+    mm_checkpoint_release(region, &checkpoint);
+    CHECK_OK(mm_checkpoint_commit(region, &checkpoint));
+    mm_region_end(region);
+    CHECK_OK(mm_region_verify(region, MM_EPOCH_HEAD));
+    shut_region(region);
+    region = open_large(pool);
+    for (uint64_t page = 0; page < LARGE_PAGES; page++) CHECK(is_stamped(region, page, page + 1));
+    shut_region(region);
+}
+
+static void write_all_before_the_second(mm_region *region, int number) {
+    if (number == 2)
+        for (uint64_t page = 0; page < LARGE_PAGES; page++) stamp(region, page, page + 7);
+}
+
+static void write_600_after_the_first(mm_region *region, int number) {
+    if (number == 1)
+        for (uint64_t page = 0; page < 600; page++) stamp(region, LARGE_PAGES / 2 + page, page + 3);
+}
+
+/* A page that the log has already, found behind the one for which there was no room: the scan has marked it
+ * again, so it must be renewed now, or the log keeps what it was before. */
+static void test_log_outgrown_by_others_while_copying_ahead_again(void) {
+    const char *pool = scratch_pool();
+    mm_region *region = open_large(pool);
+    take_checkpoint(region, "empty");
+    for (uint64_t page = LARGE_PAGES / 2; page < LARGE_PAGES; page++) stamp(region, page, 1);
+    CHECK_OK(mm_region_begin(region, 1));
+    mm_checkpoint checkpoint = named(region, "outgrown");
+    CHECK_OK(mm_checkpoint_begin(region, &checkpoint));
+    scanned = region;
+    scan_number = 0;
+    before_scan = write_all_before_the_second;
+    after_scan = write_600_after_the_first;
+    CHECK_OK(mm_checkpoint_precopy(region, &checkpoint));
+    scanned = NULL;
+    CHECK(scan_number >= 2);
+    CHECK_OK(mm_checkpoint_hold(region, &checkpoint));
+    CHECK_OK(mm_checkpoint_cut(region, &checkpoint));
+    mm_checkpoint_release(region, &checkpoint);
+    CHECK_OK(mm_checkpoint_commit(region, &checkpoint));
+    mm_region_end(region);
+    shut_region(region);
+    region = open_large(pool);
+    for (uint64_t page = 0; page < LARGE_PAGES; page++) CHECK(is_stamped(region, page, page + 7));
     shut_region(region);
 }
 
@@ -349,6 +429,8 @@ int main(void) {
     test_a_commit_that_fails_loses_nothing();
     test_what_was_collected_is_in_the_next_checkpoint();
     test_log_outgrown_between_begin_and_cut();
+    test_log_outgrown_while_copying_ahead();
+    test_log_outgrown_by_others_while_copying_ahead_again();
     test_max_pause_aborts_and_loses_nothing();
     test_open_updates_at_the_deadline();
     test_stray_writers_lose_and_damage_nothing();

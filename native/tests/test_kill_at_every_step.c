@@ -122,7 +122,7 @@ STEP_BEFORE(int, ftruncate, (int fd, off_t size), (fd, size))
 STEP_BEFORE(int, posix_fallocate, (int fd, off_t offset, off_t size), (fd, offset, size))
 STEP_BEFORE(void, mm_delta_unseal, (mm_delta * delta), (delta))
 STEP_BEFORE(const void *, mm_delta_page, (const mm_delta *delta, uint64_t slot), (delta, slot))
-STEP_BEFORE(void, mm_gate_release, (mm_gate * gate), (gate))
+STEP_BEFORE(uint64_t, mm_gate_release, (mm_gate * gate), (gate))
 STEP_BEFORE(void, mm_delta_seal,
             (mm_delta * delta, const uint8_t id[16], uint64_t from, const mm_checkpoint_info *info),
             (delta, id, from, info))
