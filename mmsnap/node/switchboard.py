@@ -322,7 +322,9 @@ class Switchboard:
         for conductor in [c for c in self._running if c.finished]:
             self._running.discard(conductor)
             for line in conductor.lines.values():
-                self._hearers.pop(line.token, None)
+                # The group's next operation may have begun since: it listens to the same lines.
+                if self._hearers.get(line.token, (None, ""))[0] is conductor:
+                    del self._hearers[line.token]
 
     def _flush(self) -> bool:
         """Whether a link is broken by now."""
