@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from etcd3gw import exceptions
 from etcd3gw.client import Etcd3Client
+from requests import RequestException
 
 from mmsnap.catalog.catalog import NoMajorityError
 from mmsnap.errors import AbortedError
@@ -126,8 +127,8 @@ class Etcd:
                 break
             try:
                 return call(self._clients[0])
-            except exceptions.Etcd3Exception as error:
-                refusal = error
+            except (exceptions.Etcd3Exception, RequestException) as error:
+                refusal = error  # the latter: one that died in the middle of its answer
                 # The next call begins where this one will have ended.
                 self._clients.append(self._clients.pop(0))
         told = str(getattr(refusal, "detail_text", "") or refusal).strip().splitlines()

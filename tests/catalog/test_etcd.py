@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import Any
 
@@ -125,6 +125,29 @@ def test_endpoints_that_hear_and_never_answer_keep_nobody_as_long_as_a_turn_is_w
             etcd.get("groups/g")
         took_seconds = time.monotonic() - begun
     assert TURN_BUDGET_SECONDS * 0.7 < took_seconds < TURN_BUDGET_SECONDS * 0.95
+
+
+def test_an_endpoint_that_dies_in_the_middle_of_its_answer_is_passed_over(
+    etcd: EtcdCluster,
+) -> None:
+    dying = socket.create_server(("127.0.0.1", 0))
+    address = f"http://127.0.0.1:{dying.getsockname()[1]}"
+    asked: list[bytes] = []
+
+    def die() -> None:
+        connection, _ = dying.accept()
+        asked.append(connection.recv(1 << 16))
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n400\r\n{")
+        connection.close()
+        dying.close()
+
+    with closing(Etcd([address, *etcd.endpoints], "/dying/")) as store:
+        thread = threading.Thread(target=die)
+        thread.start()
+        assert store.change({"groups/g": 0}, {"groups/g": {"epoch": 1}})
+        thread.join(10)
+        assert store.get("groups/g").record == {"epoch": 1}
+    assert asked
 
 
 def test_a_commit_that_was_overtaken_by_settling_never_happens(etcd: EtcdCluster) -> None:

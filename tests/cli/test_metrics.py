@@ -140,7 +140,9 @@ def test_port_that_is_taken_is_said_and_nothing_is_left(
         assert refused.returncode == 1
         assert f"127.0.0.1:{port}, is taken" in refused.stderr
         assert "Traceback" not in refused.stderr
-        elsewhere = mmsnap("agent", "--pool", pool, "--metrics", f"192.0.2.1:{port}")
+        elsewhere = mmsnap(
+            "agent", "--pool", pool, "--address", address, "--metrics", f"192.0.2.1:{port}"
+        )
         assert (elsewhere.returncode, "192.0.2.1" in elsewhere.stderr) == (1, True)
         assert Service(pool, address, environment).end() == 0
 
