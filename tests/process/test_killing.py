@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+
+import pytest
 
 from mmsnap.process.freezer import make_freezer
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="cgroups are root's to make")
 def test_who_is_forked_by_one_that_is_dying_is_ended_too() -> None:
     freezer = make_freezer("tests.forking")
 

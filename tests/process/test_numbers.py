@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -39,6 +40,8 @@ time.sleep(60)
 
 @pytest.fixture
 def namespace() -> Iterator[tuple[int, int, int]]:
+    if os.geteuid() != 0:
+        pytest.skip("namespaces are root's to make")
     """Number 1 as it is called here, the dead child and the leader as they are called there."""
     words = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-c", _NAMESPACE]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
@@ -73,6 +76,7 @@ def test_who_stays_where_a_program_is_to_come_back_is_named(
     assert "end it" in told.value.hint
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="namespaces are root's to make")
 def test_who_is_going_is_waited_for() -> None:
     script = "sleep 1 & echo $!; wait; sleep 60"
     words = ["unshare", "--pid", "--fork", "--kill-child", "sh", "-c", script]
