@@ -40,9 +40,9 @@ time.sleep(60)
 
 @pytest.fixture
 def namespace() -> Iterator[tuple[int, int, int]]:
+    """Number 1 as it is called here, the dead child and the leader as they are called there."""
     if os.geteuid() != 0:
         pytest.skip("namespaces are root's to make")
-    """Number 1 as it is called here, the dead child and the leader as they are called there."""
     words = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-c", _NAMESPACE]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
