@@ -18,7 +18,6 @@
 #include <inttypes.h>
 #include <string.h>
 
-#define PAGES_A_STEP 16u
 /* The redo log is often still mapped, warm; else the file is opened. */
 static int open_delta(mm_region *region, const mm_node *node, mm_delta *opened, mm_delta **out) {
     *opened = MM_DELTA_CLOSED;
@@ -45,7 +44,7 @@ static int save_undo(mm_region *region, const mm_delta *delta, const mm_node *fr
     if (status != MM_OK) return status;
     *undo_id = region->next_delta_id++;
     for (uint64_t slot = 0; slot < delta->count; slot++) {
-        if (slot % PAGES_A_STEP == 0) mm_thread_give_way();
+        mm_thread_give_way();
         uint32_t page = delta->index[slot].page;
         const uint8_t *bytes = region->base.pages + (uint64_t)page * MM_PAGE_SIZE;
         mm_delta_append(&undo, page, bytes, bytes);
@@ -60,7 +59,7 @@ static int save_undo(mm_region *region, const mm_delta *delta, const mm_node *fr
 
 static int write_base(mm_region *region, const mm_delta *delta) {
     for (uint64_t slot = 0; slot < delta->count; slot++) {
-        if (slot % PAGES_A_STEP == 0) mm_thread_give_way();
+        mm_thread_give_way();
         uint32_t page = delta->index[slot].page;
         memcpy(region->base.pages + (uint64_t)page * MM_PAGE_SIZE, mm_delta_page(delta, slot), MM_PAGE_SIZE);
         region->base.sums[page] = delta->index[slot].crc;

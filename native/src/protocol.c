@@ -10,8 +10,8 @@
 #include "error.h"
 #include "member.h"
 #include "restore.h"
-#include <sched.h>
 
+#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 

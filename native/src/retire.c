@@ -3,10 +3,12 @@
 #include "error.h"
 #include "lock.h"
 #include "region.h"
+#include "thread.h"
 
 #include <inttypes.h>
 
 static void append(mm_delta *merged, const mm_delta *from, uint64_t slot) {
+    mm_thread_give_way();
     const void *page = mm_delta_page(from, slot);
     mm_delta_append(merged, from->index[slot].page, page, page);
 }
