@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,7 @@ from typing import Any
 
 from tests.debian import require_packages
 from tests.nodes.hosts import THIS_ONE, Host
+from tests.ports import free_ports
 
 _START_SECONDS = 30.0
 
@@ -30,7 +30,7 @@ class EtcdCluster:
 
     def __init__(self, folder: Path, size: int, hosts: Sequence[Host] = ()) -> None:
         """`hosts`: one for each member; none: all of them on this machine."""
-        ports = _free_ports(2 * size)
+        ports = free_ports(2 * size)
         self._hosts = list(hosts) or [THIS_ONE] * size
         places = [f"http://{host.address}" for host in self._hosts] * 2
         urls = [f"{place}:{port}" for place, port in zip(places, ports, strict=True)]
@@ -134,11 +134,3 @@ def _is_healthy(endpoint: str) -> bool:
 def _knows_no_fsync() -> bool:
     told = subprocess.run(["etcd", "--help"], capture_output=True, text=True, check=False)
     return "unsafe-no-fsync" in told.stdout + told.stderr
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports: list[int] = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports

@@ -153,7 +153,10 @@ def agent(
     elif replicas or fence_command or link_port:
         raise typer.BadParameter("only a node of several has others", param_hint="--node")
 
-    metrics_at = None if metrics is None else _host_and_port(metrics)
+    metrics_at = None
+    if metrics is not None:
+        like = "9464 or 10.0.0.1:9464"
+        metrics_at = _host_and_port(metrics, "--metrics", like, default="127.0.0.1")
     log_to_stderr(
         as_json=log_format is LogFormat.JSON, node=node or "", level=log_level.value.upper()
     )
@@ -168,13 +171,12 @@ def agent(
     asyncio.run(serve_pods(service, NodeOfPods(node, kubelet, programs)))
 
 
-def _host_and_port(text: str) -> tuple[str, int]:
+def _host_and_port(text: str, option: str, like: str, default: str = "") -> tuple[str, int]:
     host, _, port = text.rpartition(":")
-    if not (port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
-        raise typer.BadParameter(
-            f"{text!r} is not like 9464 or 10.0.0.1:9464", param_hint="--metrics"
-        )
-    return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
+    host = host.removeprefix("[").removesuffix("]") or default
+    if not (host and port.isascii() and port.isdigit() and 0 < int(port) < 1 << 16):
+        raise typer.BadParameter(f"{text!r} is not like {like}", param_hint=option)
+    return host, int(port)
 
 
 def _cluster(
@@ -192,6 +194,9 @@ def _cluster(
     for option, value in wanted.items():
         if not value:
             raise typer.BadParameter("a node of several needs it", param_hint=option)
+    for option, place in (("--listen", listen), ("--advertise", advertise)):
+        if place is not None:
+            _host_and_port(place, option, "10.0.0.1:7443")
     from mmsnap.node.bounds import check_node
     from mmsnap.node.cluster import Cluster
     from mmsnap.node.tls import TlsFiles

@@ -40,6 +40,7 @@ from mmsnap.node.mirror import Mirror
 from mmsnap.node.mirroring import Mirroring
 from mmsnap.node.peer_service import PeerService
 from mmsnap.node.pool_lock import PoolLock
+from mmsnap.node.ports import add_port
 from mmsnap.node.replicas import Replicas
 from mmsnap.node.roles import Roles
 from mmsnap.node.schedules import Schedules
@@ -128,7 +129,7 @@ class Agent:
         Raises:
             NotFoundError: the pool's folder is not there.
             InUseError: the pool or the address has a service already, the port is taken.
-            UnsupportedError: the metrics can not be served where they should.
+            UnsupportedError: calls, links or metrics can not be served where they should.
         """
         if not self.pool.is_dir():
             raise NotFoundError(
@@ -253,6 +254,8 @@ class Agent:
 
     async def _listen(self) -> grpc.aio.Server:
         server = grpc.aio.server(options=_OPTIONS)
+        if self._cluster is not None:
+            add_port(server, self._cluster.listen, self._cluster.tls.server(), "--listen")
         roles = Roles(None if self._cluster is None else self._cluster.roles)
         callers = MachineCallers(roles, self.pool, self._switchboard.path)
         service = AgentService(self._groups, callers, self._cluster)
@@ -265,7 +268,6 @@ class Agent:
             self._links = self._cluster.link_door()
             peers = PeerService(self._groups, self._sweeper, self._links)
             peer_pb2_grpc.add_PeerServicer_to_server(peers, server)  # type: ignore[no-untyped-call]
-            server.add_secure_port(self._cluster.listen, self._cluster.tls.server())
         _add_socket(server, self._socket, 0o600)
         await server.start()
         for name in ("", SERVICE_NAME):

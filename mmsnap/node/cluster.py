@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmsnap.catalog import Catalog
-from mmsnap.errors import InUseError, UnsupportedError
 from mmsnap.node.ledger import Ledger
 from mmsnap.node.link_door import LinkDoor, host_of
 from mmsnap.node.link_tls import LinkTls
 from mmsnap.node.mesh import Mesh
+from mmsnap.node.ports import refusal
 from mmsnap.node.switchboard import Switchboard
 from mmsnap.node.tls import TlsFiles
 
@@ -78,8 +77,4 @@ class Cluster:
         try:
             return LinkDoor(host, self.link_port, LinkTls(self.tls))
         except OSError as error:
-            kind = InUseError if error.errno == errno.EADDRINUSE else UnsupportedError
-            raise kind(
-                f"links can not be served at port {self.link_port} of {host}: {error.strerror}",
-                subject=self.node,
-            ) from error
+            raise refusal("links", f"{host}:{self.link_port}", "--link-port", error) from error

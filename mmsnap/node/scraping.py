@@ -7,15 +7,15 @@ speaks plain HTTP to whoever reaches it and knows no roles: what it tells has no
 from __future__ import annotations
 
 import asyncio
-import errno
 from collections.abc import Mapping
 from typing import Final
 
 from prometheus_client import start_http_server
 
-from mmsnap.errors import InUseError, MmsnapError, UnsupportedError
+from mmsnap.errors import MmsnapError
 from mmsnap.node.groups import Groups
 from mmsnap.node.metrics import Metrics
+from mmsnap.node.ports import refusal
 
 _MEMBERS_SECONDS: Final = 1.0
 
@@ -29,17 +29,7 @@ class MetricsServer:
         try:
             self._server, self._thread = start_http_server(port, host, metrics.registry)
         except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise InUseError(
-                    f"the port for the metrics, {at}, is taken",
-                    subject=at,
-                    hint="give another --metrics",
-                ) from error
-            raise UnsupportedError(
-                f"metrics can not be served at {at}: {error.strerror}",
-                subject=at,
-                hint="give --metrics an address of this machine",
-            ) from error
+            raise refusal("metrics", at, "--metrics", error) from error
 
     def stop(self) -> None:
         """Serves nothing more. Blocks for half a second at most."""

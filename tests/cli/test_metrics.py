@@ -16,12 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.cli.conftest import Run, Service, memory_folder, wait_for
 from tests.cli.shop import Group
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
+from tests.ports import free_port
 
 
 class Watched:

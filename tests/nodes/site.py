@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,7 @@ import trustme
 import mmsnap
 from tests.etcd_cluster import EtcdCluster, etcd_cluster
 from tests.nodes.hosts import THIS_ONE, Host
+from tests.ports import free_ports
 
 MMSNAP = Path(sys.executable).with_name("mmsnap")
 BANK = Path(__file__).with_name("bank_member.py")
@@ -291,14 +291,6 @@ def issue(
     authority.cert_pem.write_to_path(folder / "ca.crt")
     certificate.private_key_pem.write_to_path(folder / "tls.key")
     (folder / "tls.crt").write_bytes(b"".join(p.bytes() for p in certificate.cert_chain_pems))
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports: list[int] = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def await_true(condition: Callable[[], Any], what: str, seconds: float = _SECONDS) -> None:

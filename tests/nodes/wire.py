@@ -11,7 +11,8 @@ import struct
 import threading
 from contextlib import suppress
 
-from tests.nodes.site import Cluster, Node, free_ports
+from tests.nodes.site import Cluster, Node
+from tests.ports import free_ports
 
 BEHIND = "127.0.0.2"
 _AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: what is closed is reset

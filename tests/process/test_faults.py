@@ -15,9 +15,9 @@ import pytest
 
 from mmsnap.process.criu import find
 from mmsnap.shim.naming import name_here
+from tests.ports import free_port
 from tests.process.programs import COUNTER, ECHO_CLIENT, ECHO_SERVER
 from tests.process.site import Shim, Site, await_true
-from tests.process.test_group import free_port
 
 
 def locked() -> str:

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from mmsnap.process.freezer import make_freezer
+from tests.ports import free_port
 from tests.process.programs import COUNTER, ECHO_CLIENT, ECHO_SERVER
 from tests.process.site import Shim, Site, await_true, cgroup_of
 from tests.process.test_faults import in_the_cut
-from tests.process.test_group import free_port
 
 pytestmark = pytest.mark.skipif(
     not Path("/sys/fs/cgroup/freezer").is_dir(), reason="the freezer of cgroup v1 is not mounted"

@@ -11,14 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.process.programs import COUNTER, ECHO_CLIENT, ECHO_SERVER
 from tests.process.site import Shim, Site, await_true
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 def pair(here: Site, port: int) -> tuple[Shim, Shim]:

@@ -15,6 +15,7 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from mmsnap.process.manifest import Part
+from tests.ports import free_port
 from tests.process.programs import COUNTER
 from tests.process.site import MMSNAP, Shim, Site, await_true
 
@@ -149,8 +150,7 @@ class TestRestore:
         assert shim.process.poll() is None
 
     def test_a_port_that_somebody_else_took(self, here: Site) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = probe.getsockname()[1]
+        port = free_port()
         listening = f"import socket; kept = socket.create_server(('127.0.0.1', {port}))\n"
         shim = counter(here, program=listening + COUNTER)
         here.checkpoint("g", "c")
@@ -165,9 +165,7 @@ class TestRestore:
 
 
 def test_a_restore_that_fails_half_way_leaves_nothing_half_alive(here: Site) -> None:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()  # free for datagrams too, as nobody else gets one from there
     bound = (
         f"import socket; kept = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
         f"kept.bind(('127.0.0.1', {port}))\n"

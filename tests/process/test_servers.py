@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.process.servers import SERVERS, Server, cycle, started
 from tests.process.site import Site
-from tests.process.test_group import free_port
 
 
 @pytest.mark.usefixtures("packages")

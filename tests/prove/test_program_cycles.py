@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.ports import free_port
 from tests.process.conftest import criu, here, packages  # noqa: F401
 from tests.process.servers import SERVERS, Server, cycle, started
 from tests.process.site import Site
-from tests.process.test_group import free_port
 
 _CYCLES = 50
 
