@@ -23,7 +23,16 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from measurement.crew import prepare_environment
 from measurement.goals import Goal
-from measurement.node_cuts import GLOBAL, MEMBERS, SLOWEST, TOGETHER, TRIP, Cuts, measure_cuts
+from measurement.node_cuts import (
+    BESIDE_WRITERS,
+    GLOBAL,
+    MEMBERS,
+    SLOWEST,
+    TOGETHER,
+    TRIP,
+    Cuts,
+    measure_cuts,
+)
 from measurement.samples import shown
 from measurement.scratch import scratch_folder
 from measurement.tables import cut_table, goal_table
@@ -72,9 +81,14 @@ def _options() -> argparse.Namespace:
 
 
 def _goals(cuts: Cuts) -> list[Goal]:
-    """The first is the goal; the second is what it would be if each had a processor for itself."""
+    """The first is the goal.
+
+    The second has what the group has, too: writers that want the processors. The last is what it
+    would be if each had a processor for itself.
+    """
     return [
         _goal("global pause: six at once and two round trips", TOGETHER, cuts),
+        _goal("the same, six at once beside their writers", BESIDE_WRITERS, cuts),
         _goal("the same, against the slowest's own pause", SLOWEST, cuts),
     ]
 

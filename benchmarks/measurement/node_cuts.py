@@ -1,25 +1,26 @@
 """How long does a group over three nodes stand still, and how long would its members without it?
 
 In turns: the group is cut while its members write; the same processes are cut outside of any group,
-all at once and without barriers; orders go to another node and back. A round trip is also taken
-while six are cut, in a cut of its own, so that it is in nobody's way.
+all at once and without barriers, once while they rest and once while they write as in the group;
+orders go to another node and back. A round trip is also taken while six are cut, in a cut of its
+own, so that it is in nobody's way.
 """
 
 from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
 import mmsnap
 from measurement.crew import Worker, worker
-from measurement.node_member import GROUP, NodeMember
+from measurement.node_member import GROUP, NodeMember, Wait
 from measurement.roundtrip import Asker, Echo
 from measurement.samples import Samples
-from measurement.unbarred import Unbarred
+from measurement.unbarred import Unbarred, UnbarredCut
 from tests.nodes.hosts import hosts
 from tests.nodes.site import Node, cluster
 
@@ -28,11 +29,13 @@ NODES: Final = 3
 DIRTY: Final = 0.01
 _TRIPS: Final = 20
 _REST_SECONDS: Final = 0.05
+_OTHERS: Final = 1 << 16  # other pages than those of the same round's group
 
 GLOBAL: Final = "group, first still to last running"
 HELD: Final = "group, first order to last answer"
 GROUP_SLOWEST: Final = "group, the slowest's own pause"
 TOGETHER: Final = "no group, all six told at once"
+BESIDE_WRITERS: Final = "no group, all six, beside their writers"
 SLOWEST: Final = "no group, the slowest's own pause"
 TRIP: Final = "round trip"
 LOADED_TRIP: Final = "round trip while six are cut"
@@ -66,6 +69,10 @@ class Stage:
         """Has every member do something, one after the other."""
         return [member.ask(method, *arguments) for member in self.members]
 
+    def order(self, method: str) -> None:
+        """The same, where there is nothing to tell."""
+        self.all(method)
+
     def _node(self, member: int) -> Node:
         return self.nodes[member % NODES]
 
@@ -97,23 +104,48 @@ def _group_round(stage: Stage, number: int) -> dict[str, float]:
     stage.all("choose", DIRTY, number)
     stage.all("write")
     previous = stage.client.checkpoints(GROUP)
+    begun_ns = time.monotonic_ns()
     cut = stage.client.checkpoint(GROUP)
-    pauses_ns = {part.member: part.pause_ns for part in cut.members}
-    told = [member.ask("stop", pauses_ns[f"m{n}"]) for n, member in enumerate(stage.members)]
-    waits = [wait for wait in told if wait is not None]
+    ended_ns = time.monotonic_ns()
+    told_ns = {part.member: part.pause_ns for part in cut.members}
+    pauses_ns = [told_ns[f"m{number}"] for number in range(MEMBERS)]
+    took_ns = _stood_ns(stage, pauses_ns, begun_ns, ended_ns)
     for old in previous:
         stage.client.delete_checkpoint(GROUP, old.name)
     return {
-        GLOBAL: max(wait.entered_ns for wait in waits) - min(wait.left_ns for wait in waits),
+        GLOBAL: took_ns,
         HELD: cut.held_ns,
-        GROUP_SLOWEST: max(pauses_ns.values()),
+        GROUP_SLOWEST: max(pauses_ns),
     }
+
+
+def _stood_ns(stage: Stage, pauses_ns: Sequence[int], begun_ns: int, ended_ns: int) -> int:
+    """Ends the members' writing: from when the first stood still in a cut until the last ran.
+
+    The cut was between `begun_ns` and `ended_ns`, so what a member waited for then, and about as
+    long as its pause, was the cut; but not if that is far from what most others waited for.
+    """
+    picked: list[Wait] = []
+    for pause_ns, waits in zip(pauses_ns, stage.all("stop"), strict=True):
+        those = [w for w in waits if begun_ns < w.entered_ns and w.asked_ns < ended_ns]
+        if those:
+            picked.append(min(those, key=lambda w: abs(w.waited_ns - pause_ns)))
+    agreed_ns = statistics.median_low([wait.entered_ns for wait in picked])
+    near = [wait for wait in picked if abs(wait.entered_ns - agreed_ns) < 2 * max(pauses_ns)]
+    return max(wait.entered_ns for wait in near) - min(wait.left_ns for wait in near)
 
 
 def _unbarred_round(stage: Stage, number: int) -> dict[str, float]:
     stage.all("choose", DIRTY, number)
-    took_ns, pauses_ns = _cut_unbarred(stage)
-    return {TOGETHER: took_ns, SLOWEST: max(pauses_ns)}
+    resting = _cut_unbarred(stage)
+    stage.all("choose", DIRTY, number + _OTHERS)
+    writing = _cut_unbarred(stage, before=lambda: stage.order("write_outside"))
+    stage.order("stop")
+    return {
+        TOGETHER: resting.took_ns,
+        BESIDE_WRITERS: writing.took_ns,
+        SLOWEST: max(resting.pauses_ns),
+    }
 
 
 def _trip_round(stage: Stage) -> dict[str, float]:
@@ -138,14 +170,14 @@ def _cut_unbarred(
     stage: Stage,
     before: Callable[[], None] = _nothing,
     beside: Callable[[], None] = _nothing,
-) -> tuple[int, list[int]]:
+) -> UnbarredCut:
     # As in the group: what was copied ahead is dirty again in the cut, all of it.
-    stage.all("write_alone")
+    stage.order("write_alone")
     stage.unbarred.begin()
-    stage.all("write_alone")
+    stage.order("write_alone")
     before()
     time.sleep(_REST_SECONDS)
     beside()
-    took_ns, sealed = stage.unbarred.cut()
+    cut = stage.unbarred.cut()
     stage.unbarred.commit()
-    return took_ns, [each.pause_ns for each in sealed.values()]
+    return cut

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -44,6 +45,10 @@ class Wait:
     left_ns: int
     asked_ns: int
     entered_ns: int
+
+    @property
+    def waited_ns(self) -> int:
+        return self.entered_ns - self.asked_ns
 
 
 class NodeMember:
@@ -80,26 +85,32 @@ class NodeMember:
 
     def write(self) -> None:
         """Writes to the chosen pages in the group, in small updates, until `stop`."""
-        self._stopped, self._written = False, threading.Event()
-        self._writer = threading.Thread(target=self._keep_writing)
-        self._writer.start()
-        self._written.wait()
+        self._begin_writing(self._app.update(), self._of_group)
 
-    def stop(self, pause_ns: int) -> Wait | None:
-        """Ends the writing: the wait that fits a pause best, for others have other reasons.
+    def write_outside(self) -> None:
+        """The same outside of the group."""
+        self._begin_writing(self._alone.guard, self._of_alone)
 
-        None: it rested between two bursts, and the pause was over before it noticed.
+    def stop(self) -> list[Wait]:
+        """Ends the writing, and tells every wait.
+
+        One for a cut may be missing: it rested between two bursts, and all was over before it
+        noticed.
         """
         self._stopped = True
         self._writer.join()
-        return min(
-            self._waits,
-            key=lambda wait: abs(wait.entered_ns - wait.asked_ns - pause_ns),
-            default=None,
-        )
+        return self._waits
 
-    def _keep_writing(self) -> None:
-        clock, update = time.monotonic_ns, self._app.update()
+    def _begin_writing(self, *where: Any) -> None:
+        self._stopped, self._written = False, threading.Event()
+        self._writer = threading.Thread(target=self._keep_writing, args=where)
+        self._writer.start()
+        self._written.wait()
+
+    def _keep_writing(
+        self, update: AbstractContextManager[object], words: np.ndarray[Any, Any]
+    ) -> None:
+        clock = time.monotonic_ns
         left_ns = clock()
         self._waits = []
         while not self._stopped:
@@ -107,7 +118,7 @@ class NodeMember:
                 asked_ns = clock()
                 with update:
                     entered_ns = clock()
-                    self._of_group[places] = self._value
+                    words[places] = self._value
                 if entered_ns - asked_ns > _WORTH_NOTING_NS:
                     self._waits.append(Wait(left_ns, asked_ns, entered_ns))
                 left_ns = clock()

@@ -11,13 +11,16 @@ from __future__ import annotations
 import selectors
 import socket
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 from mmsnap.group.messages import (
     Begin,
     Commit,
     Cut,
+    CutDone,
     Delete,
     Done,
     Failed,
@@ -35,7 +38,19 @@ from mmsnap.node.packets import SIZE_BYTES, decode, encode
 _SECOND_NS: Final = 10**9
 _PATIENCE_SECONDS: Final = 30.0
 NOBODYS_EPOCH: Final = 1 << 40  # an order of it is refused at once, and changes nothing
-Awaited = TypeVar("Awaited", bound=Report)
+
+
+@dataclass(frozen=True)
+class UnbarredCut:
+    """How long it took.
+
+    Attributes:
+        took_ns: from the first order until the last had copied.
+        pauses_ns: the members' own, in the order in which they were admitted.
+    """
+
+    took_ns: int
+    pauses_ns: list[int]
 
 
 class Unbarred:
@@ -66,8 +81,8 @@ class Unbarred:
         self._epoch += 1
         self._all(Begin(self._epoch, f"c{self._epoch}", False, _SECOND_NS), Ready)
 
-    def cut(self) -> tuple[int, dict[int, Sealed]]:
-        """Each stands still, copies and runs on: how long all take, and what each tells."""
+    def cut(self) -> UnbarredCut:
+        """Each stands still, copies and runs on."""
         lease_ns = 2 * _SECOND_NS
         orders: tuple[Order, ...] = (
             Quiesce(self._epoch, lease_ns, _SECOND_NS),
@@ -75,12 +90,21 @@ class Unbarred:
             Resume(self._epoch),
         )
         packets = {token: [encode(order, token) for order in orders] for token in self._lines}
-        begun_ns = time.perf_counter_ns()
+        begun_ns = time.monotonic_ns()
         for token, line in self._lines.items():
             for packet in packets[token]:
                 line.send(packet)
-        sealed = self._hear(Sealed)
-        return time.perf_counter_ns() - begun_ns, sealed
+        copied_ns: dict[int, int] = {}
+        sealed: dict[int, Sealed] = {}
+        for token, report in self._reports():
+            if isinstance(report, CutDone):
+                copied_ns[token] = time.monotonic_ns()
+            elif isinstance(report, Sealed):
+                sealed[token] = report
+            if len(sealed) == len(self._lines):
+                break
+        took_ns = max(copied_ns.values()) - begun_ns
+        return UnbarredCut(took_ns, [sealed[token].pause_ns for token in self._lines])
 
     def commit(self) -> None:
         """Keeps it, and forgets the one before."""
@@ -103,22 +127,26 @@ class Unbarred:
             line.close()
         self._selector.close()
 
-    def _all(self, order: Order, answer: type[Awaited]) -> None:
+    def _all(self, order: Order, answer: type[Report]) -> None:
         for token, line in self._lines.items():
             line.send(encode(order, token))
         self._hear(answer)
 
-    def _hear(self, wanted: type[Awaited]) -> dict[int, Awaited]:
-        """The report of this type of every member; others on the way to it are let pass."""
-        heard: dict[int, Awaited] = {}
+    def _hear(self, wanted: type[Report]) -> None:
+        """Waits for a report of this type of every member; others on the way to it are let pass."""
+        missing = set(self._lines)
+        for token, report in self._reports():
+            if isinstance(report, wanted):
+                missing.discard(token)
+            if not missing:
+                break
+
+    def _reports(self) -> Iterator[tuple[int, Report]]:
         deadline = time.monotonic() + _PATIENCE_SECONDS
-        while len(heard) < len(self._lines):
+        while time.monotonic() < deadline:
             for key, _ in self._selector.select(1.0):
                 _, report = decode(self._lines[key.data].recv(SIZE_BYTES))
                 if isinstance(report, Failed):
                     raise RuntimeError(f"a member failed: {report.reason}")
-                if isinstance(report, wanted):
-                    heard[key.data] = report
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"only {len(heard)} members said {wanted.__name__}")
-        return heard
+                yield key.data, report
+        raise RuntimeError(f"members were silent for {_PATIENCE_SECONDS:.0f} s")
