@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from etcd3gw import exceptions
 from etcd3gw.client import Etcd3Client
 from requests import RequestException
 
 from mmsnap.catalog.catalog import NoMajorityError
+from mmsnap.catalog.endpoints import parse_endpoint
 from mmsnap.errors import AbortedError
 
 TRIES: Final = 50  # of a change that others keep overtaking
@@ -152,9 +152,7 @@ def change_record(etcd: Etcd, key: str, change: Callable[[Record | None], Record
 
 
 def _client(endpoint: str, tls: Tls | None, answer_seconds: float) -> Etcd3Client:
-    parts = urlsplit(endpoint)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{endpoint!r} is no endpoint of etcd: http://HOST:PORT")
+    scheme, host, port = parse_endpoint(endpoint)
     files = (
         {}
         if tls is None
@@ -165,9 +163,9 @@ def _client(endpoint: str, tls: Tls | None, answer_seconds: float) -> Etcd3Clien
         }
     )
     return Etcd3Client(
-        host=parts.hostname,
-        port=parts.port or 2379,
-        protocol=parts.scheme,
+        host=host,
+        port=port,
+        protocol=scheme,
         # requests takes both; a machine that is gone is found out sooner than a slow answer.
         timeout=(min(_CONNECT_SECONDS, answer_seconds), answer_seconds),  # type: ignore[arg-type]
         api_path=_API,

@@ -197,6 +197,7 @@ def _cluster(
     for option, place in (("--listen", listen), ("--advertise", advertise)):
         if place is not None:
             _host_and_port(place, option, "10.0.0.1:7443")
+    from mmsnap.catalog.endpoints import parse_endpoint
     from mmsnap.node.bounds import check_node
     from mmsnap.node.cluster import Cluster
     from mmsnap.node.tls import TlsFiles
@@ -208,6 +209,11 @@ def _cluster(
         check_node(node)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--node") from error
+    try:
+        for url in etcd or ():
+            parse_endpoint(url)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--etcd") from error
 
     return Cluster(
         node=node,

@@ -38,7 +38,7 @@ def add_port(
     host = host.removeprefix("[").removesuffix("]")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0]
-        socket.create_server(address[:2], family=family).close()
+        socket.create_server(address, family=family).close()
     except OSError as error:
         raise refusal("calls", at, option, error) from error
     try:

@@ -69,3 +69,14 @@ def test_what_is_no_address_is_a_usage_error(pair: Cluster, option: str, nonsens
     refused = node.mmsnap("agent", *words, f"{option}={nonsense}")
     assert refused.returncode == 2, refused.stderr
     assert "10.0.0.1:7443" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "nonsense", ["nine", "10.0.0.1:2379", "ftp://h:2379", "http://h:0", "http://h:65536", "http://"]
+)
+def test_what_is_no_endpoint_of_etcd_is_a_usage_error(pair: Cluster, nonsense: str) -> None:
+    node = pair.nodes[0]
+    words = ["--pool", str(node.pool), "--node", node.name, "--tls", str(node.tls)]
+    refused = node.mmsnap("agent", *words, "--listen", "127.0.0.1:7443", f"--etcd={nonsense}")
+    assert refused.returncode == 2, refused.stderr
+    assert "http://10.0.0.1:2379" in refused.stderr
