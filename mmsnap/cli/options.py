@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mmsnap.quantities import parse_duration
-from mmsnap.rpc.addresses import remote_target, socket_path
+from mmsnap.rpc.addresses import remote_target, socket_path, tls_folder
 
 
 def duration(text: str) -> str:
@@ -28,11 +28,13 @@ def address(text: str) -> str:
     """An address on the command line.
 
     Raises:
-        typer.BadParameter: it is not an address.
+        typer.BadParameter: it is not an address, or of another machine without certificates for it.
     """
     try:
         if remote_target(text) is None:
             socket_path(text)
+        else:
+            tls_folder()
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     return text

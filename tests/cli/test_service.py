@@ -239,3 +239,9 @@ class TestUnreachable:
     def test_addresses_that_are_none(self, mmsnap: Run) -> None:
         for address in ("tcp://localhost:9527", "unix:", "unix://" + "/x" * 60):
             assert mmsnap("ps", "--address", address).returncode == 2, address
+
+    def test_another_machine_without_certificates_for_it(self, mmsnap: Run) -> None:
+        refused = mmsnap("ps", "--address", "tls://10.0.0.1:7443")
+        assert refused.returncode == 2
+        assert "MMSNAP_TLS" in refused.stderr
+        assert "Traceback" not in refused.stderr
