@@ -55,4 +55,5 @@ def _is_installed(package: str) -> bool:
     told = subprocess.run(
         ["dpkg-query", "-W", "-f=${Status}", package], capture_output=True, text=True, check=False
     )
-    return told.stdout.endswith("installed")
+    # A package that another one names is known as "unknown ok not-installed".
+    return told.stdout.split()[-1:] == ["installed"]

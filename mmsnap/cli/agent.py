@@ -179,6 +179,12 @@ def _host_and_port(text: str, option: str, like: str, default: str = "") -> tupl
     return host, int(port)
 
 
+def _place(text: str, option: str) -> str:
+    """HOST:PORT, also where somebody put an IPv6 address and a port together without brackets."""
+    host, port = _host_and_port(text, option, "10.0.0.1:7443")
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def _cluster(
     node: str | None,
     listen: str | None,
@@ -194,9 +200,6 @@ def _cluster(
     for option, value in wanted.items():
         if not value:
             raise typer.BadParameter("a node of several needs it", param_hint=option)
-    for option, place in (("--listen", listen), ("--advertise", advertise)):
-        if place is not None:
-            _host_and_port(place, option, "10.0.0.1:7443")
     from mmsnap.catalog.endpoints import parse_endpoint
     from mmsnap.node.bounds import check_node
     from mmsnap.node.cluster import Cluster
@@ -217,8 +220,8 @@ def _cluster(
 
     return Cluster(
         node=node,
-        listen=listen,
-        advertise=advertise or listen,
+        listen=_place(listen, "--listen"),
+        advertise=_place(advertise or listen, "--advertise"),
         etcd=tuple(etcd or ()),
         tls=TlsFiles.of_node(tls, node),
         etcd_tls=None if etcd_tls is None else TlsFiles.of_node(etcd_tls, node),

@@ -52,9 +52,17 @@ def test_two_nodes_never_share_a_port(pair: Cluster, stopped: Node) -> None:
     assert f"127.0.0.1:{pair.nodes[0].port}, is taken" in said
 
 
-@pytest.mark.parametrize("place", ["192.0.2.1:7443", "no-such-host.invalid:7443"])
-def test_an_address_of_another_machine_is_said(stopped: Node, place: str) -> None:
-    said = words_of(stopped, "--listen", place)
+@pytest.mark.parametrize(
+    ("given", "place"),
+    [
+        ("192.0.2.1:7443", "192.0.2.1:7443"),
+        ("no-such-host.invalid:7443", "no-such-host.invalid:7443"),
+        ("2001:db8::1:7443", "[2001:db8::1]:7443"),  # as $(HOST_IP):PORT makes it
+        ("[2001:db8::1]:7443", "[2001:db8::1]:7443"),
+    ],
+)
+def test_an_address_of_another_machine_is_said(stopped: Node, given: str, place: str) -> None:
+    said = words_of(stopped, "--listen", given)
     assert f"mmsnap: calls can not be served at {place}: " in said
     assert "hint: give --listen an address of this machine" in said
     assert "Traceback" not in said
