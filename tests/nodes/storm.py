@@ -59,12 +59,16 @@ class Storm:
         over = threading.Event()
         asking = threading.Thread(target=self._ask, args=(cuts, over))
         asking.start()
-        while not over.is_set():
-            fault = self._chance.choice(self._faults)
-            self.faults[fault.__name__.strip("_")] += 1
-            fault()
-            over.wait(self._chance.uniform(0.2, 2.0))
-        asking.join()
+        try:
+            while not over.is_set():
+                fault = self._chance.choice(self._faults)
+                self.faults[fault.__name__.strip("_")] += 1
+                fault()
+                over.wait(self._chance.uniform(0.2, 2.0))
+        finally:
+            over.set()  # who asks would go on for ever, and keep the tests from ending
+            asking.join()
+        assert self._begun == cuts, "who asked failed"
         self._calm()
 
     # ---- what is asked ----
@@ -72,20 +76,25 @@ class Storm:
     def _ask(self, cuts: int, over: threading.Event) -> None:
         """Counted is what began: that nobody answered is no cut."""
         chance = random.Random(self._chance.random())
-        begun = 0
-        while begun < cuts:
-            self._number += 1
-            node = chance.choice(self.nodes.nodes)
-            try:
-                with mmsnap.Client(node.address) as client:
-                    self._one(client, chance)
-                begun += 1
-            except (MmsnapError, TimeoutError) as error:
-                has_begun = "was aborted" in str(error)
-                self.cuts["aborted" if has_begun else "not begun"] += 1
-                begun += has_begun
-                time.sleep(0.1)
-        over.set()
+        self._begun = 0
+        try:
+            while self._begun < cuts and not over.is_set():
+                self._ask_once(chance)
+        finally:
+            over.set()
+
+    def _ask_once(self, chance: random.Random) -> None:
+        self._number += 1
+        node = chance.choice(self.nodes.nodes)
+        try:
+            with mmsnap.Client(node.address) as client:
+                self._one(client, chance)
+            self._begun += 1
+        except (MmsnapError, TimeoutError) as error:
+            has_begun = "was aborted" in str(error)
+            self.cuts["aborted" if has_begun else "not begun"] += 1
+            self._begun += has_begun
+            time.sleep(0.1)
 
     def _one(self, client: mmsnap.Client, chance: random.Random) -> None:
         if chance.random() < 0.1:
