@@ -69,10 +69,6 @@ class Stage:
         """Has every member do something, one after the other."""
         return [member.ask(method, *arguments) for member in self.members]
 
-    def order(self, method: str) -> None:
-        """The same, where there is nothing to tell."""
-        self.all(method)
-
     def _node(self, member: int) -> Node:
         return self.nodes[member % NODES]
 
@@ -139,8 +135,8 @@ def _unbarred_round(stage: Stage, number: int) -> dict[str, float]:
     stage.all("choose", DIRTY, number)
     resting = _cut_unbarred(stage)
     stage.all("choose", DIRTY, number + _OTHERS)
-    writing = _cut_unbarred(stage, before=lambda: stage.order("write_outside"))
-    stage.order("stop")
+    writing = _cut_unbarred(stage, before=lambda: stage.all("write_outside"))
+    stage.all("stop")
     return {
         TOGETHER: resting.took_ns,
         BESIDE_WRITERS: writing.took_ns,
@@ -168,13 +164,13 @@ def _nothing() -> None:
 
 def _cut_unbarred(
     stage: Stage,
-    before: Callable[[], None] = _nothing,
-    beside: Callable[[], None] = _nothing,
+    before: Callable[[], object] = _nothing,
+    beside: Callable[[], object] = _nothing,
 ) -> UnbarredCut:
     # As in the group: what was copied ahead is dirty again in the cut, all of it.
-    stage.order("write_alone")
+    stage.all("write_alone")
     stage.unbarred.begin()
-    stage.order("write_alone")
+    stage.all("write_alone")
     before()
     time.sleep(_REST_SECONDS)
     beside()

@@ -255,7 +255,7 @@ class Agent:
     async def _listen(self) -> grpc.aio.Server:
         server = grpc.aio.server(options=_OPTIONS)
         if self._cluster is not None:
-            add_port(server, self._cluster.listen, self._cluster.tls.server(), "--listen")
+            add_port(server, self._cluster.listen, self._cluster.tls.server())
         roles = Roles(None if self._cluster is None else self._cluster.roles)
         callers = MachineCallers(roles, self.pool, self._switchboard.path)
         service = AgentService(self._groups, callers, self._cluster)

@@ -1,6 +1,6 @@
-"""The refusal when a service can not listen where it was told to, worded alike for every port.
+"""What a service says when it can not listen where it was told to: alike for every port.
 
-It listens nowhere: calls, links and metrics have a server each.
+The servers of calls, links and metrics are not here.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import socket
 import grpc.aio
 
 from mmsnap.errors import InUseError, MmsnapError, UnsupportedError
+from mmsnap.node.link_door import host_of
 
 
 def refusal(what: str, at: str, option: str, error: OSError) -> MmsnapError:
@@ -29,20 +30,18 @@ def refusal(what: str, at: str, option: str, error: OSError) -> MmsnapError:
     )
 
 
-def add_port(
-    server: grpc.aio.Server, at: str, credentials: grpc.ServerCredentials, option: str
-) -> None:
+def add_port(server: grpc.aio.Server, at: str, credentials: grpc.ServerCredentials) -> None:
     """Let calls come in at HOST:PORT; what `refusal` makes of it when they can not."""
     # gRPC says why in a log line of its own only; a socket says it in an errno.
-    host, _, port = at.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
+    port = at.rpartition(":")[2]
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)[0]
+        places = socket.getaddrinfo(host_of(at), int(port), type=socket.SOCK_STREAM)
+        family, _, _, _, address = places[0]
         socket.create_server(address, family=family).close()
     except OSError as error:
-        raise refusal("calls", at, option, error) from error
+        raise refusal("calls", at, "--listen", error) from error
     try:
         server.add_secure_port(at, credentials)
     except RuntimeError:  # somebody was quicker
         taken = OSError(errno.EADDRINUSE, "taken")
-        raise refusal("calls", at, option, taken) from None
+        raise refusal("calls", at, "--listen", taken) from None
